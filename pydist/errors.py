@@ -1,0 +1,132 @@
+"""Everything pydist raises, in one tree; the second column says whose fault it is.
+
+PydistError
+├── NotInProcess            the caller: called outside a process
+├── EncodeError             the sender: the value can't cross the wire
+├── WireError               the peer: what it sent breaks the protocol; costs it its connection
+│   ├── DecodeError             bytes that are no term, or too deep
+│   ├── FrameTooLarge           announces more than the limit
+│   └── HandshakeError          no pydist node, a wrong cookie, or too slow
+├── NameTaken               the caller: the name, or the process, is registered already
+├── UnknownName             the caller: nobody on this node has the name
+├── StartError              the callee: a process that was being started did not come up
+│   └── AlreadyStarted          the name it was to have belongs to a living process
+├── CallError               the callee, or the way there: no answer will come
+│   ├── CallTimeout             none came in time; the server may still do the work
+│   ├── CallingSelf             the caller: would wait for itself for ever
+│   ├── NoProcess               nobody is there
+│   └── NodeDisconnected        the connection was lost, or could not be made
+├── ConnectionFull          the sender: more is waiting for that node than the limit allows
+└── NodeStartError          the operator: a node can't come up as asked
+    ├── BadNodeName             not name@host
+    ├── NodeNameTaken           the port mapper has this name already
+    ├── PortInUse               another program listens there
+    └── PortMapperError         no port mapper, or an answer that makes no sense
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class PydistError(Exception):
+    """Base of all errors that pydist raises."""
+
+
+class NotInProcess(PydistError, RuntimeError):
+    """A function that needs a current process was called outside one."""
+
+
+class EncodeError(PydistError, TypeError):
+    """The value can't cross the wire; raised at the sender, who still holds it."""
+
+
+class WireError(PydistError):
+    """What the peer sent breaks the protocol."""
+
+
+class DecodeError(WireError):
+    """Bytes that do not decode to a term, or that nest too deep."""
+
+
+class FrameTooLarge(WireError):
+    """A frame that announces more bytes than the limit."""
+
+
+class HandshakeError(WireError):
+    """The other side is no pydist node, has another cookie, or took too long."""
+
+
+class NameTaken(PydistError, ValueError):
+    """The name belongs to another process, or the process has a name already."""
+
+
+class UnknownName(PydistError, LookupError):
+    """Nobody on this node is registered under the name."""
+
+
+class StartError(PydistError):
+    """A process did not come up. `reason` is its exit reason, as OTP's `{error, Reason}`."""
+
+    def __init__(self, reason: Any, message: str = "") -> None:
+        super().__init__(message or f"the process did not start: {reason!r}")
+        self.reason = reason
+
+
+class AlreadyStarted(StartError):
+    """The name the process was to have belongs to `pid`."""
+
+    def __init__(self, name: Any, pid: Any) -> None:
+        super().__init__(("already_started", pid), f"{name!r} is taken by {pid!r}, which is running")
+        self.name = name
+        self.pid = pid
+
+
+class CallError(PydistError):
+    """No answer will come. `reason` is OTP's reason; `destination` and `request` are the call's."""
+
+    def __init__(self, reason: Any, destination: Any, request: Any, message: str = "") -> None:
+        super().__init__(message or f"call to {destination!r} failed: {reason!r}; the request was {request!r}")
+        self.reason = reason
+        self.destination = destination
+        self.request = request
+
+
+class CallTimeout(CallError, TimeoutError):
+    """No answer in time. The server may still do the work: unlike a cancelled coroutine it was not told to stop."""
+
+
+class CallingSelf(CallError):
+    """A process called itself; it would wait for ever."""
+
+
+class NoProcess(CallError):
+    """The process does not exist, or no longer."""
+
+
+class NodeDisconnected(CallError):
+    """The connection to the server's node was lost or could not be made. Whether the request was done is unknown."""
+
+
+class ConnectionFull(PydistError):
+    """More bytes wait for that node than the limit allows; the message was not sent."""
+
+
+class NodeStartError(PydistError):
+    """A node can't come up as asked."""
+
+
+class BadNodeName(NodeStartError, ValueError):
+    """Not of the form name@host."""
+
+
+class NodeNameTaken(NodeStartError):
+    """The port mapper has a living node of this name."""
+
+
+class PortInUse(NodeStartError):
+    """Another program listens on the port."""
+
+
+class PortMapperError(NodeStartError):
+    """No port mapper answers, or its answer makes no sense."""

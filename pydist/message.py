@@ -1,0 +1,91 @@
+"""What processes say to each other.
+
+A subclass of :class:`Message` is a frozen attrs class that may cross the wire:
+
+    class Joined(Message):
+        who: Pid
+        room: str = "lobby"
+
+It is known on the wire by its *tag*, `module.QualName` unless the class names one
+(`class Joined(Message, tag="chat.joined")`). Messages evolve by appending fields that have defaults: a reader ignores
+fields that it does not know yet, and fills in those that an older writer did not send. A tag that nobody here has
+defined arrives as :class:`Opaque`, which can be kept, compared and sent on.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import PurePath
+from typing import Any, ClassVar, Generic, TypeVar, dataclass_transform
+
+import attrs
+
+R_co = TypeVar("R_co", covariant=True)
+
+_classes: dict[str, type[Message]] = {}
+
+
+def class_of_tag(tag: str) -> type[Message] | None:
+    """The message class that is known on the wire as `tag`, or None where nobody has defined it."""
+    return _classes.get(tag)
+
+
+def _default_tag(cls: type) -> str:
+    return f"{_module_name(cls.__module__)}.{cls.__qualname__}"
+
+
+def _module_name(module: str) -> str:
+    """`__main__` under the name it would be imported by, so that a script and its importers agree on the tag."""
+    if module != "__main__":
+        return module
+    main = sys.modules["__main__"]
+    spec = getattr(main, "__spec__", None)
+    if spec is not None:
+        return str(spec.name)
+    return PurePath(getattr(main, "__file__", "__main__")).stem
+
+
+def _claim(tag: str, cls: type[Message]) -> None:
+    owner = _classes.get(tag)
+    if owner is not None and (owner.__module__, owner.__qualname__) != (cls.__module__, cls.__qualname__):
+        raise TypeError(
+            f"the tag {tag!r} of {cls.__module__}.{cls.__qualname__} already belongs to "
+            f"{owner.__module__}.{owner.__qualname__}: give one of them another with `tag=`"
+        )
+    _classes[tag] = cls
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(attrs.field,))
+class Message:
+    """Base of everything that is sent as a value of its own type; see the head of this file."""
+
+    __tag__: ClassVar[str] = ""
+    __fields__: ClassVar[tuple[str, ...]] = ()
+
+    def __init_subclass__(cls, *, tag: str | None = None, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        # Without slots attrs works in place, which is what lets a bare subclass be enough.
+        attrs.define(cls, slots=False, frozen=True)
+        cls.__fields__ = tuple(field.name for field in attrs.fields(cls))  # type: ignore[arg-type]  # attrs.define has just made it one
+        cls.__tag__ = tag if tag is not None else _default_tag(cls)
+        _claim(cls.__tag__, cls)
+
+    def __fieldvalues__(self) -> list[Any]:
+        """The values of all fields in order, as they go on the wire."""
+        own = self.__dict__
+        return [own[name] for name in self.__fields__]
+
+
+class Request(Message, Generic[R_co], tag="$request"):
+    """A message that is answered: of `class Add(Request[int])`, `await call(server, Add(...))` is an `int`."""
+
+
+@attrs.frozen
+class Opaque:
+    """A message whose tag no class here claims, or whose fields did not fit that class.
+
+    It is encoded again just as it came, so that a node can forward what it does not understand.
+    """
+
+    tag: str
+    fields: tuple[Any, ...]

@@ -1,0 +1,209 @@
+"""The values every layer speaks of: atoms, identifiers, exit reasons, and the messages the runtime itself sends.
+
+They know nothing of a codec, a clock or a socket. Identifiers are compared by value; the two counters in a real Erlang
+pid (`id` and `serial`) are one 64-bit `number` here, and `creation` is the incarnation of the node that made it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, TypeAlias, final
+from weakref import WeakValueDictionary
+
+import attrs
+
+from pydist.errors import BadNodeName
+from pydist.message import Message
+
+
+@final
+class Atom:
+    """A name that stands for itself; never equal to a `str`.
+
+    Equal atoms are the same object, so `is` and `==` agree. The table holds them weakly: what a peer sends can't grow
+    it for good.
+    """
+
+    __slots__ = ("__weakref__", "name")
+
+    name: Final[str]  # type: ignore[misc]  # set in __new__, because an atom is interned there
+
+    def __new__(cls, name: str) -> Atom:
+        known = _atoms.get(name)
+        if known is not None:
+            return known
+        if len(name) > 255:
+            raise ValueError(f"an atom has at most 255 characters, this one has {len(name)}")
+        atom = super().__new__(cls)
+        object.__setattr__(atom, "name", name)
+        _atoms[name] = atom
+        return atom
+
+    def __setattr__(self, key: str, value: object) -> None:
+        raise AttributeError(f"an atom can't be changed: {self!r}.{key}")
+
+    def __copy__(self) -> Atom:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Atom:
+        return self
+
+    def __repr__(self) -> str:
+        return f"Atom({self.name!r})"
+
+
+_atoms: WeakValueDictionary[str, Atom] = WeakValueDictionary()
+
+
+class _Identifier:
+    """What pids and refs share. A plain class with slots: one is made for each spawn and each call, and attrs' frozen
+    initialiser costs three times as much."""
+
+    __slots__ = ("creation", "node", "number")
+
+    def __init__(self, node: str, number: int, creation: int) -> None:
+        self.node: Final = node
+        self.number: Final = number
+        self.creation: Final = creation
+
+    @property
+    def id(self) -> int:
+        """The low half of the number, as Erlang's external term format has it."""
+        return self.number & 0xFFFF_FFFF
+
+    @property
+    def serial(self) -> int:
+        """The high half of the number, as Erlang's external term format has it."""
+        return self.number >> 32
+
+    def __hash__(self) -> int:
+        return self.number
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return self.number == other.number and self.node == other.node and self.creation == other.creation
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.node}/{self.number}.{self.creation}>"
+
+
+@final
+class Pid(_Identifier):
+    """A process: the node it lives on, its number there, and that node's creation."""
+
+    __slots__ = ()
+
+
+@final
+class Ref(_Identifier):
+    """A reference that is unique over the node's life: names a monitor, a call or a timer."""
+
+    __slots__ = ()
+
+
+@final
+@attrs.frozen
+class Alias:
+    """An address of `pid` until it is deactivated; what comes later is dropped before the mailbox (EEP 53)."""
+
+    pid: Pid
+    ref: Ref
+
+
+RegisteredName: TypeAlias = tuple[str, str]
+"""A name on a node: `("counter", "a@127.0.0.1")`."""
+
+Destination: TypeAlias = Pid | Alias | str | RegisteredName
+"""Where a message can go: a pid, an alias, a name on this node, a name on that node."""
+
+
+@final
+@attrs.frozen
+class NodeName:
+    """`short@host`. The host is an address or a name that the port mapper of that host answers at."""
+
+    short: str
+    host: str
+
+    @classmethod
+    def parse(cls, text: str) -> NodeName:
+        """Take a node name apart.
+
+        Raises:
+            BadNodeName: no `@`, an empty half, more than 255 bytes, or a character that a name can't have.
+        """
+        short, at, host = text.partition("@")
+        if not at or not host:
+            raise BadNodeName(
+                f"the node name {text!r} has no host: write it as name@host, for example {short or 'a'}@127.0.0.1"
+            )
+        if not short:
+            raise BadNodeName(f"the node name {text!r} has nothing before the @: write it as name@host")
+        if "@" in host or any(c.isspace() or not c.isprintable() or c == "/" for c in text):
+            raise BadNodeName(f"the node name {text!r} may hold one @, and no spaces, slashes or control characters")
+        if len(text.encode()) > 255:
+            raise BadNodeName(f"a node name has at most 255 bytes, this one has {len(text.encode())}")
+        return cls(short, host)
+
+    def __str__(self) -> str:
+        return f"{self.short}@{self.host}"
+
+
+# Exit reasons that the runtime itself gives. Any other term is a reason too; `(SHUTDOWN, detail)` counts as a shutdown.
+NORMAL: Final = Atom("normal")
+SHUTDOWN: Final = Atom("shutdown")
+KILL: Final = Atom("kill")
+KILLED: Final = Atom("killed")
+NOPROC: Final = Atom("noproc")
+NOCONNECTION: Final = Atom("noconnection")
+
+Reason: TypeAlias = Any
+
+
+def is_shutdown(reason: Reason) -> bool:
+    """True for `SHUTDOWN` and `(SHUTDOWN, detail)`."""
+    if reason is SHUTDOWN:
+        return True
+    match reason:
+        case (first, _):
+            return first is SHUTDOWN
+        case _:
+            return False
+
+
+class Crash(Message, tag="$crash"):
+    """The reason of a process that ended by an uncaught exception (Erlang's `{Reason, Stack}`)."""
+
+    error: str
+    """The exception's type, `module.QualName`, builtins without the module."""
+    message: str
+    traceback: str
+
+
+class Down(Message, tag="$down"):
+    """A monitored process is gone. Sent once for each monitor."""
+
+    ref: Ref
+    process: Pid | RegisteredName
+    """As it was monitored: by pid, or by name as `(name, node)`."""
+    reason: Reason
+
+
+class Exited(Message, tag="$exited"):
+    """An exit signal, seen by a process that traps exits (Erlang's `{'EXIT', Pid, Reason}`)."""
+
+    pid: Pid
+    reason: Reason
+
+
+class NodeUp(Message, tag="$nodeup"):
+    """A connection to `node` has come up."""
+
+    node: str
+
+
+class NodeDown(Message, tag="$nodedown"):
+    """The connection to `node` is lost: for `reason` at this end. Processes there may still be alive."""
+
+    node: str
+    reason: Reason
