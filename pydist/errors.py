@@ -11,21 +11,27 @@ PydistError
 ├── UnknownName             the caller: nobody on this node has the name
 ├── StartError              the callee: a process that was being started did not come up
 │   └── AlreadyStarted          the name it was to have belongs to a living process
+├── ChildError              the caller: a supervisor can't do that with this child now
 ├── CallError               the callee, or the way there: no answer will come
 │   ├── CallTimeout             none came in time; the server may still do the work
 │   ├── CallingSelf             the caller: would wait for itself for ever
 │   ├── NoProcess               nobody is there
 │   └── NodeDisconnected        the connection was lost, or could not be made
 ├── ConnectionFull          the sender: more is waiting for that node than the limit allows
+├── Unreachable             the way there: nobody answers at that address, or not in time
 └── NodeStartError          the operator: a node can't come up as asked
     ├── BadNodeName             not name@host
     ├── NodeNameTaken           the port mapper has this name already
     ├── PortInUse               another program listens there
     └── PortMapperError         no port mapper, or an answer that makes no sense
+
+`Exit` stands outside the tree: it is no error but an exit signal, and an `asyncio.CancelledError`, so that libraries
+clean up and `except Exception` does not stop it.
 """
 
 from __future__ import annotations
 
+from asyncio import CancelledError
 from typing import Any
 
 
@@ -82,6 +88,16 @@ class AlreadyStarted(StartError):
         self.pid = pid
 
 
+class ChildError(PydistError):
+    """A supervisor can't do what was asked with the child `id`. `reason` is OTP's: "already_started", "already_present",
+    "not_found", "running" or "restarting"."""
+
+    def __init__(self, id: str, reason: str) -> None:  # noqa: A002  # OTP's name
+        super().__init__(f"child {id!r}: {reason}")
+        self.id = id
+        self.reason = reason
+
+
 class CallError(PydistError):
     """No answer will come. `reason` is OTP's reason; `destination` and `request` are the call's."""
 
@@ -112,6 +128,10 @@ class ConnectionFull(PydistError):
     """More bytes wait for that node than the limit allows; the message was not sent."""
 
 
+class Unreachable(PydistError):
+    """No connection to the address: nobody listens there, there is no way, or it took too long."""
+
+
 class NodeStartError(PydistError):
     """A node can't come up as asked."""
 
@@ -130,3 +150,11 @@ class PortInUse(NodeStartError):
 
 class PortMapperError(NodeStartError):
     """No port mapper answers, or its answer makes no sense."""
+
+
+class Exit(CancelledError):
+    """Ends the process with `reason`: thrown at its await by an exit signal, or raised by it (Erlang's `exit/1`)."""
+
+    def __init__(self, reason: Any) -> None:
+        super().__init__(reason)
+        self.reason = reason

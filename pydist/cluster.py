@@ -1,0 +1,177 @@
+"""The connections of a node: dials and answers, and performs what the table of peers (`core/peers.py`) decides."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+import structlog
+
+from pydist import epmd_client
+from pydist.core.handshake import Identity, Status
+from pydist.core.peers import Close, Connect, Down, Drop, Effect, Peers, Undelivered, Up
+from pydist.errors import PydistError, Unreachable
+from pydist.peer import Door, Peer, Settings
+from pydist.process import Process
+from pydist.router import Router
+from pydist.runtime import Runtime
+from pydist.terms import NodeDown, NodeName, NodeUp
+from pydist.transport import Network
+from pydist.wire.control import Incoming, Signal
+
+log = structlog.get_logger("pydist")
+
+DIAL_TIME: Final = 5.0
+"""Seconds to look a node up, and again to reach it."""
+
+
+class Cluster:
+    """The peers' owner, and the router's way to them."""
+
+    def __init__(self, runtime: Runtime, settings: Settings, network: Network, epmd_port: int) -> None:
+        self.router = Router(runtime, self)
+        self.door = Door(settings, self)
+        self._runtime = runtime
+        self._clock = settings.env.clock
+        self._network = network
+        self._epmd_port = epmd_port
+        self._table: Peers[Peer] = Peers(runtime.node)
+        self.up = self._table.up
+        self._dials: dict[int, asyncio.Task[None]] = {}
+        self._subscribers: dict[Process, None] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        runtime.outward = self.router
+
+    # -- for processes
+
+    def subscribe(self, process: Process, *, wanted: bool) -> None:
+        """Send `NodeUp` and `NodeDown` to `process` from now on, or no longer."""
+        self._subscribers.pop(process, None)
+        if wanted:
+            self._subscribers[process] = None
+
+    def connect(self, node: str) -> None:
+        """Connect to `node`, if we are not; nothing tells when it is done but `NodeUp`. Raises BadNodeName."""
+        NodeName.parse(node)
+        self._perform(self._table.connect(node, self._clock()))
+
+    def send_later(self, node: str, signal: Signal) -> None:
+        """Connect to `node`, and send then. Raises BadNodeName, EncodeError, ConnectionFull."""
+        NodeName.parse(node)
+        self._perform(self._table.send(node, signal, self._clock()))
+
+    async def close(self) -> None:
+        """Close all connections, and give up those that are being made."""
+        if self._timer is not None:
+            self._timer.cancel()
+        dials = list(self._dials.values())
+        for task in dials:
+            task.cancel()
+        await asyncio.gather(*dials, return_exceptions=True)
+        for peer in list(self.up.values()):
+            peer.close("this node stops")
+
+    # -- what peers ask and tell (see PeerOwner)
+
+    def decide(self, peer: Peer, identity: Identity) -> Status:
+        """A node that dialled us has proven itself."""
+        decision = self._table.decide(identity.node)
+        peer.replaces = decision.replaces
+        self._perform(decision.effects)
+        return decision.status
+
+    def confirm(self, peer: Peer, identity: Identity) -> bool:
+        """A node that we dialled believes we are connected."""
+        return self._table.confirm(identity.node, peer.attempt)
+
+    def connected(self, peer: Peer) -> None:
+        """A handshake has ended well."""
+        node = peer.identity.node
+        self._perform(self._table.connected(node, peer, attempt=peer.attempt, replaces=peer.replaces))
+
+    def refused(self, peer: Peer, status: Status) -> None:  # noqa: ARG002  # there is only one way to be refused
+        """A node that we dialled is dialling us."""
+        self._perform(self._table.refused(_dialled(peer), peer.attempt))
+
+    def failed(self, peer: Peer, reason: str) -> None:
+        """A handshake that we began has failed."""
+        self._perform(self._table.failed(_dialled(peer), peer.attempt, reason))
+
+    def disconnected(self, peer: Peer, reason: str) -> None:
+        """A connection is lost."""
+        self._perform(self._table.disconnected(peer.identity.node, peer, reason))
+
+    def deliver(self, peer: Peer, signal: Incoming) -> None:
+        """A signal has come."""
+        self.router.deliver(peer, signal)
+
+    def writable(self, peer: Peer) -> None:
+        """The peer was busy, and is no longer. Nobody waits for that yet."""
+
+    # -- performing
+
+    def _perform(self, effects: list[Effect] | tuple[Effect, ...]) -> None:
+        for effect in effects:
+            match effect:
+                case Connect(node, attempt):
+                    self._dials[attempt] = self._runtime.loop.create_task(self._dial(node, attempt))
+                case Drop(attempt):
+                    self._drop(attempt)
+                case Close(link, reason):
+                    link.close(reason)
+                case Up(node, link, waiting):
+                    log.info("node_up", node=node, here=self._runtime.node)
+                    self._tell(NodeUp(node))
+                    self.router.connected(link, waiting)
+                case Down(node, _, reason):
+                    log.warning("node_down", node=node, here=self._runtime.node, reason=reason)
+                    self.router.disconnected(node)
+                    self._tell(NodeDown(node, reason))
+                case Undelivered(node, waiting, reason):
+                    log.warning("node_unreachable", node=node, here=self._runtime.node, reason=reason)
+                    self.router.undelivered(waiting)
+        self._set_timer()
+
+    def _drop(self, attempt: int) -> None:
+        task = self._dials.pop(attempt, None)
+        if task is not None:
+            task.cancel()
+
+    def _tell(self, message: NodeUp | NodeDown) -> None:
+        for process in list(self._subscribers):
+            if process.done():
+                del self._subscribers[process]
+            else:
+                process.deliver(message)
+
+    async def _dial(self, node: str, attempt: int) -> None:
+        try:
+            await self._open(node, attempt)
+        except (PydistError, OSError) as error:
+            self._perform(self._table.failed(node, attempt, str(error)))
+        finally:
+            self._dials.pop(attempt, None)
+
+    async def _open(self, node: str, attempt: int) -> None:
+        name = NodeName.parse(node)
+        found = await epmd_client.lookup(name.short, name.host, self._epmd_port, timeout=DIAL_TIME)
+        if found is None:
+            raise Unreachable(f"the port mapper at {name.host} knows no node {name.short!r}")
+        if not epmd_client.is_pydist(found):
+            raise Unreachable(f"{node} is no pydist node")
+        await self._network.dial(self.door.dial(node, attempt), name.host, found.port, timeout=DIAL_TIME)
+
+    def _set_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        deadline = self._table.next_timer()
+        if deadline is not None:
+            self._timer = self._runtime.loop.call_later(max(0.0, deadline - self._clock()), self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._perform(self._table.handle_timer(self._clock()))
+
+
+def _dialled(peer: Peer) -> str:
+    return peer.dialled or ""

@@ -1,0 +1,267 @@
+"""A node: processes under one name, that find other nodes and talk to them as if they were here.
+
+`run` is all that most programs need. A `Node` object is for programs that have an event loop of their own: a web server
+whose handlers call processes, a test with three nodes in one Python process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Any, Final, TypeVar, TypeVarTuple
+
+import structlog
+
+from pydist import epmd_client
+from pydist.cluster import Cluster
+from pydist.core.handshake import Identity
+from pydist.env import Env, real_env
+from pydist.errors import Exit, NodeStartError
+from pydist.peer import Peer, Settings
+from pydist.process import Process, crash_of
+from pydist.runtime import LOCAL_NODE, Runtime
+from pydist.terms import SHUTDOWN, Destination, NodeName, Pid
+from pydist.transport import Listener, Network
+from pydist.transport.tcp import TcpNetwork
+
+log = structlog.get_logger("pydist")
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+STOP_TIME: Final = 10.0
+"""Seconds that processes have to clean up when their node stops."""
+
+
+class Node:
+    """One node on the running event loop.
+
+        node = Node("a@127.0.0.1", cookie="secret")
+        await node.start()
+        total = await node.run(add_up, 1, 2)      # add_up runs as a process
+        await node.stop()
+
+    Args:
+        name: name@host. The node listens at that host's address, and is found through the port mapper there. None for a
+            node without distribution.
+        cookie: the secret that all nodes of a cluster share; needed with a name.
+        epmd_port: the port mapper's port; ERL_EPMD_PORT or 4369 by default.
+        port: where the node listens; a free one by default.
+        net_ticktime: seconds of silence after which a peer is held to be dead.
+        allow_public: listen at a public address, or at all addresses. pydist does not encrypt: think twice.
+        network, env: for tests: what carries the bytes, and where time and chance come from.
+    """
+
+    def __init__(
+        self,
+        name: str | None = None,
+        *,
+        cookie: str | None = None,
+        epmd_port: int | None = None,
+        port: int = 0,
+        net_ticktime: float = 60.0,
+        allow_public: bool = False,
+        network: Network | None = None,
+        env: Env | None = None,
+    ) -> None:
+        self._name = None if name is None else NodeName.parse(name)
+        if self._name is not None and not cookie:
+            raise NodeStartError(f"the node {name} needs a cookie: a secret that is the same on all nodes of its cluster")
+        self._cookie = (cookie or "").encode()
+        self._epmd_port = epmd_client.default_port() if epmd_port is None else epmd_port
+        self._port = port
+        self._net_ticktime = net_ticktime
+        self._network = TcpNetwork(allow_any=allow_public) if network is None else network
+        self._env = real_env() if env is None else env
+        self._runtime: Runtime | None = None
+        self._cluster: Cluster | None = None
+        self._listener: Listener | None = None
+        self._registration: epmd_client.Registration | None = None
+        self._roots: dict[Process, None] = {}
+
+    @property
+    def name(self) -> str:
+        """The node's name."""
+        return LOCAL_NODE if self._name is None else str(self._name)
+
+    async def start(self) -> None:
+        """Come up: listen, register with the port mapper (started if none answers on this host), take connections.
+
+        Raises:
+            NodeNameTaken: a living node of this host has the name.
+            PortInUse: another program listens at the port.
+            PortMapperError: there is no port mapper, and none could be started.
+            NodeStartError: the address can't be listened at.
+        """
+        if self._runtime is not None:
+            raise NodeStartError(f"the node {self.name} has been started already")
+        loop = asyncio.get_running_loop()
+        if self._name is None:
+            self._runtime = Runtime(loop)
+            return
+        self._listener = await self._network.listen(self._answer, self._name.host, self._port)
+        try:
+            self._registration = await self._register(self._name, self._listener.port)
+        except BaseException:
+            self._listener.close()
+            raise
+        creation = self._registration.creation
+        self._runtime = Runtime(loop, self.name, creation)
+        settings = Settings(
+            local=Identity(self.name, creation), cookie=self._cookie, env=self._env, net_ticktime=self._net_ticktime
+        )
+        self._cluster = Cluster(self._runtime, settings, self._network, self._epmd_port)
+        log.info("node_started", node=self.name, port=self._listener.port, creation=creation)
+
+    async def _register(self, name: NodeName, port: int) -> epmd_client.Registration:
+        await epmd_client.ensure_running(name.host, self._epmd_port)
+        return await epmd_client.register(name.short, port, host=name.host, epmd_port=self._epmd_port)
+
+    def _answer(self) -> asyncio.Protocol:
+        return _TooEarly() if self._cluster is None else self._cluster.door.answer()
+
+    async def stop(self, timeout: float = STOP_TIME) -> None:  # noqa: ASYNC109  # what it bounds is the clean-up
+        """Stop: give the name back, shut down what was started from outside, kill what is left, disconnect.
+
+        Args:
+            timeout: seconds that processes have to clean up.
+        """
+        if self._runtime is None:
+            return
+        if self._listener is not None:
+            self._listener.close()
+        if self._registration is not None:
+            self._registration.close()
+        await self._shut_down(self._runtime, timeout)
+        self._runtime.close()
+        if self._cluster is not None:
+            await self._cluster.close()
+        log.info("node_stopped", node=self.name)
+
+    async def _shut_down(self, runtime: Runtime, timeout: float) -> None:
+        outside = Pid(runtime.node, 0, runtime.creation)
+        for process in list(self._roots):
+            process.receive_exit_to(outside, SHUTDOWN)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                while self._roots:
+                    await _ended(next(iter(self._roots)))
+
+    def spawn(self, function: Callable[[*Ts], Coroutine[Any, Any, Any]], *args: *Ts, name: str | None = None) -> Pid:
+        """Start a process from outside any process; see `pydist.spawn`."""
+        return self._spawn(function, args, name).pid
+
+    async def run(self, function: Callable[[*Ts], Coroutine[Any, Any, T]], *args: *Ts) -> T:
+        """Run `function(*args)` in a process of its own and wait for its result, from outside any process.
+
+        If the waiting task is cancelled, the process gets the exit signal `SHUTDOWN`.
+
+        Raises:
+            Exit: the process ended by an exit signal.
+            Exception: whatever the function raises. Processes linked to it get it as a `Crash`.
+        """
+        outcome: list[Any] = []
+
+        async def keep_outcome() -> None:
+            try:
+                outcome.append(await function(*args))
+            except Exception as error:
+                outcome.append(error)
+                raise Exit(crash_of(error)) from error
+
+        process = self._spawn(keep_outcome, (), None)
+        try:
+            await _ended(process)
+        except asyncio.CancelledError:
+            process.receive_exit_to(process.pid, SHUTDOWN)
+            raise
+        if not outcome:
+            raise Exit(process.exit_reason)
+        if isinstance(process.exception(), Exit) and isinstance(outcome[0], Exception):
+            raise outcome[0]
+        return outcome[0]
+
+    def send(self, target: Destination, message: Any) -> None:
+        """Send a message from outside any process; see `pydist.send`."""
+        self._started().send(target, message)
+
+    def _spawn(self, function: Callable[..., Coroutine[Any, Any, Any]], args: tuple[Any, ...], name: str | None) -> Process:
+        process = self._started().spawn(function, args, None, name)
+        self._roots[process] = None
+        process.add_done_callback(self._roots.pop)
+        return process
+
+    def _started(self) -> Runtime:
+        if self._runtime is None:
+            raise NodeStartError(f"the node {self.name} is not running: await node.start() first")
+        return self._runtime
+
+
+class _TooEarly(asyncio.Protocol):
+    """A connection that comes before the node has its creation: nobody can know of its port yet."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Close it."""
+        transport.close()
+
+
+async def _ended(process: Process) -> None:
+    ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def wake(_process: object) -> None:
+        if not ended.done():
+            ended.set_result(None)
+
+    process.add_done_callback(wake)
+    await ended
+
+
+def run(
+    main: Callable[[*Ts], Coroutine[Any, Any, T]],
+    *args: *Ts,
+    name: str | None = None,
+    cookie: str | None = None,
+    epmd_port: int | None = None,
+    port: int = 0,
+    net_ticktime: float = 60.0,
+    allow_public: bool = False,
+) -> T:
+    """Start a node, run `main(*args)` as its first process, stop the node, and return what `main` did.
+
+    Runs on uvloop. SIGTERM stops the node in order, as Ctrl-C does.
+
+    Args:
+        main: an async function.
+        *args: its arguments.
+        name, cookie, epmd_port, port, net_ticktime, allow_public: see `Node`. Without a name the node is alone.
+
+    Raises:
+        NodeStartError: the node can't come up as asked.
+        Exit: an exit signal ended `main`.
+        KeyboardInterrupt: Ctrl-C.
+        Exception: whatever `main` raises.
+    """
+    node = Node(
+        name, cookie=cookie, epmd_port=epmd_port, port=port, net_ticktime=net_ticktime, allow_public=allow_public
+    )
+    with asyncio.Runner(loop_factory=_new_loop) as runner:
+        return runner.run(_run(node, main, args))
+
+
+async def _run(node: Node, main: Callable[..., Coroutine[Any, Any, T]], args: tuple[Any, ...]) -> T:
+    task = asyncio.current_task()
+    if task is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    await node.start()
+    try:
+        return await node.run(main, *args)
+    finally:
+        await node.stop()
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    import uvloop  # noqa: PLC0415  # it is not there on Windows
+
+    return uvloop.new_event_loop()

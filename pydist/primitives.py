@@ -1,0 +1,326 @@
+"""What a process can do: spawn, send, receive, link, monitor, exit. The low level on which behaviours are built.
+
+Every function here acts for the process that calls it, and raises `NotInProcess` elsewhere.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from math import inf
+from typing import Any, Literal, TypeVar, TypeVarTuple, cast, overload
+
+from pydist.errors import Exit
+from pydist.mailbox import MISSING, Pattern, matcher
+from pydist.process import REDUCTIONS, Process
+from pydist.runtime import Runtime
+from pydist.scheduler import PARK, running
+from pydist.terms import Destination, Down, Pid, Reason, Ref, RegisteredName
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+
+def current() -> Process:
+    """The process that is running.
+
+    Raises:
+        NotInProcess: the caller is no process, but a plain task or no coroutine at all.
+    """
+    process: Process = running.scheduler.current
+    return process
+
+
+def acting() -> tuple[Process, Runtime]:
+    """The process that is running, and the runtime it belongs to."""
+    process = current()
+    return process, cast("Runtime", process.home)
+
+
+def self_pid() -> Pid:
+    """The pid of the calling process (Erlang's `self/0`)."""
+    return current().pid
+
+
+def node_name() -> str:
+    """The name of the node that the calling process runs on (Erlang's `node/0`)."""
+    return current().pid.node
+
+
+@overload
+def spawn(
+    function: Callable[[*Ts], Coroutine[Any, Any, Any]],
+    *args: *Ts,
+    link: bool = ...,
+    monitor: Literal[False] = ...,
+    name: str | None = ...,
+) -> Pid: ...
+@overload
+def spawn(
+    function: Callable[[*Ts], Coroutine[Any, Any, Any]],
+    *args: *Ts,
+    link: bool = ...,
+    monitor: Literal[True],
+    name: str | None = ...,
+) -> tuple[Pid, Ref]: ...
+def spawn(
+    function: Callable[[*Ts], Coroutine[Any, Any, Any]],
+    *args: *Ts,
+    link: bool = False,
+    monitor: bool = False,
+    name: str | None = None,
+) -> Pid | tuple[Pid, Ref]:
+    """Start a process that runs `function(*args)` (Erlang's `spawn/3`, `spawn_link/3`, `spawn_monitor/3`).
+
+    Link, monitor and name are in place before its first step, so that no end of it goes unseen.
+
+    Args:
+        function: an async function; the process ends with it, with the reason `NORMAL` if it returns.
+        *args: its arguments.
+        link: link the two processes.
+        monitor: monitor the new process; the result is then `(pid, ref)`.
+        name: register the new process under this name.
+
+    Raises:
+        NameTaken: the name belongs to another process; nothing is started.
+        TypeError: not an async function, or the wrong arguments for it.
+    """
+    parent, runtime = acting()
+    child = runtime.spawn(function, args, parent.pid, name)
+    if link:
+        runtime.link(parent, child.pid)
+    return (child.pid, runtime.monitor(parent, child.pid)) if monitor else child.pid
+
+
+def send(target: Destination, message: Any) -> None:
+    """Send `message`; returns at once, and says nothing about delivery (Erlang's `!`).
+
+    Between a pair of processes the order of sending is the order of arrival. To a process that is dead, or a node that
+    can't be reached, it is silently lost. A local receiver gets the very object: treat what you have sent as frozen.
+
+    Args:
+        target: a pid, an alias, a name on this node, or `(name, node)`.
+        message: any value; for another node one that can cross the wire.
+
+    Raises:
+        UnknownName: nobody on this node has the name.
+        EncodeError: the message can't cross the wire; nothing was sent.
+        ConnectionFull: too much is waiting for that node; nothing was sent.
+    """
+    scheduler = running.scheduler
+    if type(target) is Pid:
+        receiver = scheduler.table.get(target.number)
+        if receiver is not None and receiver.pid is target:
+            # As Process.deliver, written out: this is the way of a local message.
+            receiver.mailbox.append(message)
+            if receiver.parked:
+                receiver.parked = False
+                scheduler.queue.append(receiver)
+            return
+    current().home.send(target, message)
+
+
+@overload
+def receive(pattern: None = None, timeout: float | None = None) -> Awaitable[Any]: ...
+@overload
+def receive(pattern: type[T], timeout: float | None = None) -> Awaitable[T]: ...
+@overload
+def receive(pattern: Pattern, timeout: float | None = None) -> Awaitable[Any]: ...
+@types.coroutine
+def receive(pattern: Pattern = None, timeout: float | None = None) -> Generator[Any, Any, Any]:
+    """Take the first message that matches, and wait for one if there is none (Erlang's `receive ... after`).
+
+    Args:
+        pattern: None for any message; a type, a union or a tuple of types; a `Ref` for what carries it (a `Down`, a
+            reply, a tuple that starts with it); or a predicate. Messages that don't match stay, in order.
+        timeout: seconds to wait at most; 0 looks once at what is there; None waits for ever.
+
+    Raises:
+        TimeoutError: no such message in time.
+        Exit: the process has got an exit signal; let it pass.
+    """
+    process: Process = running.scheduler.current
+    mailbox = process.mailbox
+    if pattern is not None or timeout is not None or mailbox.saved:
+        return (yield from _receive(process, pattern, timeout))
+    mailbox.fresh = None
+    if mailbox:
+        process.reductions -= 1
+        if process.reductions <= 0:
+            yield from _interrupted(process)
+    while not mailbox:
+        yield PARK
+    return mailbox.popleft()
+
+
+def _interrupted(process: Process) -> Generator[Any, Any, None]:
+    """Let others have their turn; go no further if an exit signal has come."""
+    if process.dying:
+        yield PARK
+    process.reductions = REDUCTIONS
+    yield None
+
+
+def _receive(process: Process, pattern: Pattern, timeout: float | None) -> Generator[Any, Any, Any]:
+    mailbox = process.mailbox
+    process.reductions -= 1
+    if process.reductions <= 0:
+        yield from _interrupted(process)
+    if pattern is None:
+        matches, message = _any, mailbox.take_first()
+    else:
+        matches = matcher(pattern)
+        message = mailbox.take(pattern, matches)
+    if message is not MISSING:
+        return message
+    if timeout is not None:
+        _arm(process, timeout)
+    try:
+        while True:
+            yield PARK
+            message = mailbox.take_new(matches)
+            if message is not MISSING:
+                return message
+            if process.timed_out:
+                raise TimeoutError(f"no message within {timeout} s")
+    finally:
+        process.deadline = inf
+        process.timed_out = False
+
+
+def _any(_message: object) -> bool:
+    return True
+
+
+def _arm(process: Process, timeout: float) -> None:
+    if timeout <= 0:
+        raise TimeoutError("no message is there")
+    process.home.timers.arm(process, timeout)
+
+
+def link(pid: Pid) -> None:
+    """Link the calling process with `pid`: when one dies, the other gets an exit signal (Erlang's `link/1`).
+
+    At most one link per pair. If there is no such process, the exit signal comes with the reason `NOPROC`; if its node
+    can't be reached, `NOCONNECTION`.
+    """
+    process, runtime = acting()
+    runtime.link(process, pid)
+
+
+def unlink(pid: Pid) -> None:
+    """Remove the link with `pid`; no exit signal comes by it after this call (Erlang's `unlink/1`).
+
+    When the caller traps exits, an `Exited` from before may stand in its mailbox.
+    """
+    process, runtime = acting()
+    runtime.unlink(process, pid)
+
+
+def monitor(target: Pid | str | RegisteredName) -> Ref:
+    """Monitor a process: a `Down` with the returned ref comes when it ends (Erlang's `monitor/2`).
+
+    Monitors stack, each gives its own `Down`. It comes at once, with `NOPROC`, if there is no such process, and with
+    `NOCONNECTION` when the connection is lost or can't be made. Monitoring by name watches who has the name now.
+    """
+    process, runtime = acting()
+    return runtime.monitor(process, target)
+
+
+def demonitor(ref: Ref, *, flush: bool = False) -> None:
+    """Remove a monitor; no `Down` comes by it after this call (Erlang's `demonitor/2`).
+
+    Args:
+        ref: what `monitor` returned; unknown ones are ignored.
+        flush: also take its `Down` out of the mailbox, should it have come already.
+    """
+    process, runtime = acting()
+    runtime.demonitor(process, ref)
+    if flush:
+        process.mailbox.flush(lambda message: type(message) is Down and message.ref == ref)
+
+
+def exit(pid: Pid, reason: Reason) -> None:  # noqa: A001  # OTP's name
+    """Send an exit signal (Erlang's `exit/2`).
+
+    `KILL` can't be trapped, and ends with the reason `KILLED`. `NORMAL` from another process has no effect unless it
+    traps exits. To end the calling process itself, raise `Exit(reason)`.
+    """
+    process, runtime = acting()
+    runtime.exit(process.pid, pid, reason)
+    if pid == process.pid and (process.dying or process.done()):
+        raise Exit(process.exit_reason)
+
+
+def trap_exit(flag: bool) -> bool:
+    """From now on, exit signals become `Exited` messages, or no longer; the old setting (Erlang's `process_flag/2`)."""
+    process = current()
+    before, process.trapping = process.trapping, flag
+    return before
+
+
+def register(name: str, pid: Pid) -> None:
+    """Give a process of this node a name (Erlang's `register/2`). It is free again when the process ends.
+
+    Raises:
+        NameTaken: the name belongs to another process, or the process has one already.
+        ValueError: no such process on this node.
+    """
+    _, runtime = acting()
+    process = runtime.process(pid)
+    if process is None:
+        raise ValueError(f"{pid} is no living process of this node: only such can be registered")
+    runtime.names.register(name, process)
+
+
+def unregister(name: str) -> None:
+    """Free a name (Erlang's `unregister/1`).
+
+    Raises:
+        UnknownName: nobody has it.
+    """
+    _, runtime = acting()
+    runtime.names.unregister(name)
+
+
+def whereis(name: str) -> Pid | None:
+    """Who has the name on this node, or None (Erlang's `whereis/1`)."""
+    _, runtime = acting()
+    process = runtime.names.holder(name)
+    return None if process is None else process.pid
+
+
+def is_alive(pid: Pid) -> bool:
+    """Whether a process of this node is alive (Erlang's `is_process_alive/1`); one that cleans up after an exit is not.
+
+    Raises:
+        ValueError: it is a process of another node.
+    """
+    _, runtime = acting()
+    if not runtime.is_local(pid):
+        raise ValueError(f"{pid} lives on another node: monitor it instead")
+    process = runtime.process(pid)
+    return process is not None and not process.dying
+
+
+def nodes() -> list[str]:
+    """The names of the nodes that are connected with this one (Erlang's `nodes/0`)."""
+    _, runtime = acting()
+    return runtime.outward.nodes()
+
+
+def connect(node: str) -> None:
+    """Begin to connect to a node; sending to it does the same. `NodeUp` tells when it is done.
+
+    Raises:
+        BadNodeName: not of the form name@host.
+    """
+    _, runtime = acting()
+    runtime.outward.connect(node)
+
+
+def monitor_nodes(flag: bool) -> None:
+    """From now on, get a `NodeUp` or `NodeDown` for each connection that comes or goes, or no longer
+    (`net_kernel:monitor_nodes/1`)."""
+    process, runtime = acting()
+    runtime.outward.subscribe(process, wanted=flag)

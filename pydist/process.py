@@ -1,0 +1,267 @@
+"""One process: what signals do to it, and what its end does to others.
+
+Rules (Erlang's reference manual, "Processes"):
+
+- A signal acts when it is received, not when the receiver next looks into its mailbox. An exit signal that kills ends the
+  coroutine by an `Exit` thrown at its await; clean-up may await, but a receive only raises again.
+- `kill` settles names, links and monitors at once, with the reason `killed`; the coroutine is closed at its next step.
+- What a dying process holds is free before anybody hears of its death: first its name and its aliases, then the signals.
+- The first exit signal decides the reason, whatever the clean-up raises.
+
+Known limit: a coroutine that never awaits can't be stopped, and children in a `TaskGroup` of a killed process go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from contextvars import Context
+from math import inf
+from traceback import format_exception
+from typing import Any, Final, Protocol
+
+import structlog
+
+from pydist.core.relations import Relations, Target
+from pydist.errors import Exit
+from pydist.mailbox import Mailbox
+from pydist.scheduler import RunnableTask, Scheduler
+from pydist.terms import KILL, KILLED, NORMAL, Crash, Destination, Down, Exited, Pid, Reason, Ref
+from pydist.timers import Entry, Timers
+
+log = structlog.get_logger("pydist")
+
+REDUCTIONS: Final = 1000
+"""How many messages a process may take before others get their turn."""
+_PATIENCE: Final = 3
+"""How often a dying process may go on as if nothing had happened before it is closed."""
+
+
+class Home(Protocol):
+    """What a process needs of its node."""
+
+    scheduler: Scheduler
+    timers: Timers
+
+    def process(self, pid: Pid, /) -> Process | None:
+        """The living process of this node that `pid` names, or None."""
+        ...
+
+    def send(self, target: Destination, message: Any, /) -> None:
+        """Send a message."""
+        ...
+
+    def forget(self, process: Process, /) -> None:
+        """`process` is dead: free its place and its name."""
+        ...
+
+    def send_exit(self, source: Pid, partner: Pid, reason: Reason, /) -> None:
+        """The link from `source` to `partner` breaks."""
+        ...
+
+    def send_down(self, source: Target, watcher: Pid, ref: Ref, reason: Reason, /) -> None:
+        """The monitor `ref` of `watcher` fires."""
+        ...
+
+    def send_demonitor(self, source: Pid, target: Target, ref: Ref, /) -> None:
+        """The monitor `ref` of `source` is no longer wanted."""
+        ...
+
+
+class Process(RunnableTask):
+    """A process of a node. Users see its `Pid`; this object is the runtime's, and asyncio's (it is the current task)."""
+
+    __slots__ = (
+        "_patience",
+        "aliases",
+        "deadline",
+        "dying",
+        "exit_reason",
+        "home",
+        "mailbox",
+        "parent",
+        "pid",
+        "reductions",
+        "relations",
+        "timed_out",
+        "timer",
+        "trapping",
+    )
+
+    def __init__(
+        self, pid: Pid, coroutine: Coroutine[Any, Any, Any], home: Home, context: Context, parent: Pid | None
+    ) -> None:
+        super().__init__(coroutine, home.scheduler, context)
+        self.pid = pid
+        self.home = home
+        self.parent = parent
+        self.mailbox = Mailbox()
+        self.relations: Relations | None = None
+        self.aliases: set[int] | None = None
+        """Numbers of the refs at which it can be reached by an `Alias`."""
+        self.trapping = False
+        self.dying = False
+        """It has been told to exit, and cleans up."""
+        self.exit_reason: Reason = NORMAL
+        self.reductions = REDUCTIONS
+        self.deadline = inf
+        self.timer: Entry | None = None
+        self.timed_out = False
+        self._patience = _PATIENCE
+
+    def __repr__(self) -> str:
+        return f"<Process {self.get_name()} {self.pid}>"
+
+    def related(self) -> Relations:
+        """The tables of links and monitors, made on first use."""
+        if self.relations is None:
+            self.relations = Relations()
+        return self.relations
+
+    def open_alias(self, ref: Ref) -> None:
+        """Let messages to the alias with this reference in, until its monitor fires or is removed."""
+        if self.aliases is None:
+            self.aliases = set()
+        self.aliases.add(ref.number)
+
+    # -- signals that arrive
+
+    def deliver(self, message: Any) -> None:
+        """A message."""
+        self.mailbox.append(message)
+        if self.parked:
+            self.waken()
+
+    def deliver_all(self, messages: list[Any]) -> None:
+        """Messages in order."""
+        self.mailbox.extend(messages)
+        if self.parked:
+            self.waken()
+
+    def deliver_alias(self, ref: Ref, message: Any) -> None:
+        """A message to an alias; dropped if it is no longer active."""
+        if self.aliases is not None and ref.number in self.aliases:
+            self.deliver(message)
+
+    def receive_exit(self, source: Pid, reason: Reason) -> None:
+        """An exit signal by a link; dropped if the link is not active."""
+        if self.relations is not None and self.relations.link_broken(source):
+            self._exit_signal(source, reason)
+
+    def receive_exit_to(self, source: Pid, reason: Reason) -> None:
+        """An exit signal sent by `exit(pid, reason)`; `KILL` can't be trapped."""
+        if reason is KILL:
+            self.kill()
+        else:
+            self._exit_signal(source, reason)
+
+    def receive_down(self, ref: Ref, target: Target, reason: Reason) -> None:
+        """A monitored process is gone; dropped if the monitor was removed meanwhile."""
+        if self.relations is None or self.relations.monitors.pop(ref, None) is None:
+            return
+        if self.aliases is not None:
+            self.aliases.discard(ref.number)
+        self.deliver(Down(ref, target, reason))
+
+    def expire(self) -> None:
+        """The timeout of a receive has passed."""
+        self.deadline = inf
+        self.timed_out = True
+        self.waken()
+
+    def _exit_signal(self, source: Pid, reason: Reason) -> None:
+        if self.trapping and not self.dying:
+            self.deliver(Exited(source, reason))
+        elif reason is not NORMAL or source == self.pid:
+            self.die(reason)
+
+    # -- the end
+
+    def die(self, reason: Reason) -> None:
+        """Begin to exit with `reason`: the coroutine gets an `Exit` at its await. No effect on a process that is dying."""
+        if self.dying or self.over:
+            return
+        self.dying = True
+        self.reductions = 0  # so that the next receive looks up
+        self.exit_reason = reason
+        self.throw_soon(Exit(reason))
+
+    def kill(self) -> None:
+        """End now, whatever the coroutine does."""
+        if self.over:
+            return
+        suspended = self.parked or self._fut_waiter is not None
+        self.parked = False
+        waited_for, self._fut_waiter = self._fut_waiter, None
+        self._settle(KILLED, None, Exit(KILLED))
+        if waited_for is not None:
+            waited_for.cancel()
+        if suspended:
+            self.scheduler.enqueue(self)  # which closes it; where it stands in the queue or runs, that happens anyway
+
+    def take_thrown(self) -> BaseException | None:
+        """What the step that begins now must throw. A dying process stays unusual: see `park`."""
+        thrown = super().take_thrown()
+        self.unusual = self.dying
+        return thrown
+
+    def park(self) -> None:
+        """The coroutine waits for a message although it is to be interrupted; a dying one is told again, and at last
+        closed."""
+        if self.dying and self.thrown is None:
+            self.thrown = Exit(self.exit_reason)
+            self._patience -= 1
+            if self._patience == 0:
+                log.warning("process_resists_exit", pid=self.pid, function=self.get_name(), reason=self.exit_reason)
+                self._settle(self.exit_reason, None, self.thrown)
+        self.scheduler.enqueue(self)
+
+    def ended(self, result: Any, exception: BaseException | None) -> None:
+        """The coroutine has come to its end."""
+        self.coroutine = None
+        if not self.over:
+            self._settle(self._reason_of(exception), result, exception)
+
+    def _reason_of(self, exception: BaseException | None) -> Reason:
+        if self.dying:
+            return self.exit_reason
+        if exception is None:
+            return NORMAL
+        if isinstance(exception, Exit):
+            return exception.reason
+        crash = crash_of(exception)
+        log.error(
+            "process_crashed",
+            pid=self.pid,
+            function=self.get_name(),
+            error=crash.error,
+            detail=crash.message,
+            traceback=crash.traceback,
+        )
+        return crash
+
+    def _settle(self, reason: Reason, result: Any, exception: BaseException | None) -> None:
+        self.exit_reason = reason
+        self.finish(result, exception)
+        self.aliases = None
+        if self.timer is not None:
+            self.home.timers.forget(self)
+        self.home.forget(self)
+        if self.relations is not None:
+            relations, self.relations = self.relations, None
+            self._tell(relations, reason)
+
+    def _tell(self, relations: Relations, reason: Reason) -> None:
+        home, pid = self.home, self.pid
+        for ref, target in relations.monitors.items():
+            home.send_demonitor(pid, target, ref)
+        for partner in relations.active_links():
+            home.send_exit(pid, partner, reason)
+        for ref, (watcher, target) in relations.watchers.items():
+            home.send_down(target, watcher, ref, reason)
+
+
+def crash_of(exception: BaseException) -> Crash:
+    """The exit reason that stands for an uncaught exception."""
+    kind = type(exception)
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    return Crash(name, str(exception), "".join(format_exception(exception)))

@@ -1,0 +1,290 @@
+"""Between the processes of a node and its peers: every signal to or from another node passes here.
+
+Outward it is what the runtime knows of other nodes; a signal for a node that is not connected waits in the cluster's
+table until the connection is there. Inward it hands each signal to the process it is for, and answers for those that
+are not there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import structlog
+
+from pydist.core.crossings import Crossings
+from pydist.core.relations import Target
+from pydist.errors import UnknownName
+from pydist.peer import Peer
+from pydist.process import Process
+from pydist.runtime import Runtime
+from pydist.terms import NOCONNECTION, NOPROC, Alias, Pid, Reason, Ref, RegisteredName
+from pydist.wire import control
+from pydist.wire.control import Incoming, Signal
+
+log = structlog.get_logger("pydist")
+
+
+class Connections(Protocol):
+    """What the router needs of the cluster."""
+
+    up: dict[str, Peer]
+    """The nodes that are connected."""
+
+    def send_later(self, node: str, signal: Signal, /) -> None:
+        """Connect to `node`, and send then. Raises BadNodeName, EncodeError, ConnectionFull."""
+        ...
+
+    def connect(self, node: str, /) -> None:
+        """Connect to `node`. Raises BadNodeName."""
+        ...
+
+    def subscribe(self, process: Process, /, *, wanted: bool) -> None:
+        """Send `NodeUp` and `NodeDown` to `process`, or no longer."""
+        ...
+
+
+class Router:
+    """See the head of this file. The runtime's `Outward`, and where the cluster delivers."""
+
+    def __init__(self, runtime: Runtime, connections: Connections) -> None:
+        self._runtime = runtime
+        self._connections = connections
+        self._crossings: dict[str, Crossings] = {}
+        self._inward: dict[type, Callable[[Peer, Any], None]] = {
+            control.Messages: self._messages,
+            control.SendName: self._named_message,
+            control.SendAlias: self._alias_message,
+            control.Link: self._link,
+            control.Unlink: self._unlink,
+            control.UnlinkAck: self._unlink_ack,
+            control.Exit: self._exit,
+            control.ExitTo: self._exit_to,
+            control.Monitor: self._monitor,
+            control.Demonitor: self._demonitor,
+            control.MonitorExit: self._monitor_exit,
+        }
+
+    # -- outward: from a local process
+
+    def send(self, target: Pid, message: Any) -> None:
+        """A message to a pid."""
+        peer = self._connections.up.get(target.node)
+        if peer is None:
+            self._connections.send_later(target.node, control.Send(target, message))
+        elif target.creation == peer.identity.creation:
+            peer.send_message(target.number, message)
+
+    def send_name(self, target: RegisteredName, message: Any) -> None:
+        """A message to a name."""
+        self._send(target[1], control.SendName(target[0], message))
+
+    def send_alias(self, target: Alias, message: Any) -> None:
+        """A message to an alias. No connection is made for it: whoever waited has lost it with the old one."""
+        peer = self._connections.up.get(target.pid.node)
+        if peer is not None and peer.connection.reaches(target.pid):
+            peer.send(control.SendAlias(target, message))
+
+    def link(self, source: Process, target: Pid) -> None:
+        """A link of `source`, set up at this end already."""
+        self._send(target.node, control.Link(source.pid, target))
+
+    def unlink(self, source: Process, target: Pid, unlink_id: int) -> None:
+        """A link that is inactive at this end."""
+        self._send(target.node, control.Unlink(source.pid, target, unlink_id))
+
+    def exit(self, source: Pid, target: Pid, reason: Reason) -> None:
+        """`exit(target, reason)`."""
+        self._send(target.node, control.ExitTo(source, target, reason))
+
+    def exit_by_link(self, source: Pid, target: Pid, reason: Reason) -> None:
+        """`source` has died, and was linked to `target`."""
+        self._of(target.node).drop_link(source, target)
+        self._send(target.node, control.Exit(source, target, reason))
+
+    def monitor(self, source: Process, target: Target, ref: Ref) -> None:
+        """A monitor of `source`, in its table already."""
+        node = target.node if isinstance(target, Pid) else target[1]
+        self._send(node, control.Monitor(source.pid, _bare(target), ref))
+
+    def demonitor(self, source: Pid, target: Target, ref: Ref) -> None:
+        """A monitor that is no longer in its owner's table."""
+        node = target.node if isinstance(target, Pid) else target[1]
+        self._of(node).monitors.pop(ref, None)
+        self._send(node, control.Demonitor(source, _bare(target), ref))
+
+    def down(self, source: Target, watcher: Pid, ref: Ref, reason: Reason) -> None:
+        """`source` has died, and `watcher` monitored it."""
+        self._of(watcher.node).watchers.pop(ref, None)
+        self._send(watcher.node, control.MonitorExit(_bare(source), watcher, ref, reason))
+
+    def nodes(self) -> list[str]:
+        """The names of all connected nodes."""
+        return list(self._connections.up)
+
+    def connect(self, node: str) -> None:
+        """Connect to `node`. Raises BadNodeName."""
+        self._connections.connect(node)
+
+    def subscribe(self, process: Process, *, wanted: bool) -> None:
+        """Send `NodeUp` and `NodeDown` to `process`, or no longer."""
+        self._connections.subscribe(process, wanted=wanted)
+
+    def _send(self, node: str, signal: Signal) -> None:
+        peer = self._connections.up.get(node)
+        if peer is None:
+            self._connections.send_later(node, signal)
+        else:
+            self._transmit(peer, signal)
+
+    def _transmit(self, peer: Peer, signal: Signal) -> None:
+        target = _target(signal)
+        if target is not None and not peer.connection.reaches(target):
+            self._refuse(signal, NOPROC)  # a process of that node's earlier life
+            return
+        crossings = self._of(peer.identity.node)
+        if isinstance(signal, control.Link):
+            crossings.add_link(signal.source, signal.target)
+        elif isinstance(signal, control.Monitor):
+            crossings.monitors[signal.ref] = signal.source
+        peer.send(signal)
+
+    def _refuse(self, signal: Signal, reason: Reason) -> None:
+        """There is nobody to send this to: answer as if it had been, and had met `reason`."""
+        match signal:
+            case control.Link(source, target):
+                self._with(source, lambda process: process.receive_exit(target, reason))
+            case control.Unlink(source, target, unlink_id):
+                self._with(source, lambda process: process.related().unlink_acknowledged(target, unlink_id))
+            case control.Monitor(source, _, ref):
+                self._with(source, lambda process: self._fire(process, ref, reason))
+            case _:
+                pass
+
+    def _with(self, pid: Pid, act: Callable[[Process], object]) -> None:
+        process = self._runtime.process(pid)
+        if process is not None:
+            act(process)
+
+    def _fire(self, process: Process, ref: Ref, reason: Reason) -> None:
+        target = process.relations.monitors.get(ref) if process.relations is not None else None
+        if target is not None:
+            process.receive_down(ref, target, reason)
+
+    # -- connections come and go
+
+    def connected(self, peer: Peer, waiting: list[Signal]) -> None:
+        """A connection is up; send what waited for it."""
+        for signal in waiting:
+            if isinstance(signal, control.Send):
+                self.send(signal.target, signal.message)
+            else:
+                self._transmit(peer, signal)
+
+    def undelivered(self, waiting: list[Signal]) -> None:
+        """No connection came about."""
+        for signal in waiting:
+            self._refuse(signal, NOCONNECTION)
+
+    def disconnected(self, node: str) -> None:
+        """The connection is lost: its links and monitors end with `NOCONNECTION`."""
+        crossings = self._crossings.pop(node, None)
+        if crossings is None:
+            return
+        find = self._runtime.process
+        for local, remote in crossings.links:
+            if process := find(local):
+                process.receive_exit(remote, NOCONNECTION)
+        for ref, watcher in crossings.monitors.items():
+            if process := find(watcher):
+                self._fire(process, ref, NOCONNECTION)
+        for ref, watched in crossings.watchers.items():
+            if process := find(watched):
+                process.related().watchers.pop(ref, None)
+
+    def _of(self, node: str) -> Crossings:
+        crossings = self._crossings.get(node)
+        if crossings is None:
+            crossings = self._crossings[node] = Crossings()
+        return crossings
+
+    # -- inward: from a peer
+
+    def deliver(self, peer: Peer, signal: Incoming) -> None:
+        """A signal of `peer`."""
+        self._inward[type(signal)](peer, signal)
+
+    def _messages(self, _peer: Peer, run: control.Messages) -> None:
+        process = self._runtime.table.get(run.number)
+        if process is not None:
+            process.deliver_all(run.messages)
+
+    def _named_message(self, _peer: Peer, signal: control.SendName) -> None:
+        try:
+            self._runtime.send(signal.name, signal.message)
+        except UnknownName:
+            log.debug("message_to_nobody", name=signal.name)
+
+    def _alias_message(self, _peer: Peer, signal: control.SendAlias) -> None:
+        self._runtime.send(signal.alias, signal.message)
+
+    def _link(self, peer: Peer, signal: control.Link) -> None:
+        process = self._runtime.process(signal.target)
+        if process is None:
+            peer.send(control.Exit(signal.target, signal.source, NOPROC))
+            return
+        process.related().link_received(signal.source)
+        self._of(peer.identity.node).add_link(signal.target, signal.source)
+
+    def _unlink(self, peer: Peer, signal: control.Unlink) -> None:
+        self._with(signal.target, lambda process: process.related().unlink_received(signal.source))
+        peer.send(control.UnlinkAck(signal.target, signal.source, signal.id))
+        self._drop_if_unlinked(peer, signal.target, signal.source)
+
+    def _unlink_ack(self, peer: Peer, signal: control.UnlinkAck) -> None:
+        self._with(signal.target, lambda process: process.related().unlink_acknowledged(signal.source, signal.id))
+        self._drop_if_unlinked(peer, signal.target, signal.source)
+
+    def _drop_if_unlinked(self, peer: Peer, local: Pid, remote: Pid) -> None:
+        process = self._runtime.process(local)
+        if process is None or process.relations is None or remote not in process.relations.links:
+            self._of(peer.identity.node).drop_link(local, remote)
+
+    def _exit(self, peer: Peer, signal: control.Exit) -> None:
+        self._of(peer.identity.node).drop_link(signal.target, signal.source)
+        self._with(signal.target, lambda process: process.receive_exit(signal.source, signal.reason))
+
+    def _exit_to(self, _peer: Peer, signal: control.ExitTo) -> None:
+        self._with(signal.target, lambda process: process.receive_exit_to(signal.source, signal.reason))
+
+    def _monitor(self, peer: Peer, signal: control.Monitor) -> None:
+        runtime, target = self._runtime, signal.target
+        process = runtime.process(target) if isinstance(target, Pid) else runtime.names.holder(target)
+        if process is None:
+            peer.send(control.MonitorExit(target, signal.source, signal.ref, NOPROC))
+            return
+        address = target if isinstance(target, Pid) else (target, runtime.node)
+        process.related().watchers[signal.ref] = (signal.source, address)
+        self._of(peer.identity.node).watchers[signal.ref] = process.pid
+
+    def _demonitor(self, peer: Peer, signal: control.Demonitor) -> None:
+        watched = self._of(peer.identity.node).watchers.pop(signal.ref, None)
+        if watched is not None:
+            self._with(watched, lambda process: process.related().watchers.pop(signal.ref, None))
+
+    def _monitor_exit(self, peer: Peer, signal: control.MonitorExit) -> None:
+        self._of(peer.identity.node).monitors.pop(signal.ref, None)
+        self._with(signal.target, lambda process: self._fire(process, signal.ref, signal.reason))
+
+
+def _bare(target: Target) -> Pid | str:
+    return target if isinstance(target, Pid) else target[0]
+
+
+def _target(signal: Signal) -> Pid | None:
+    """The process of the peer's that a signal is for, if it is for one."""
+    if isinstance(signal, control.SendAlias):
+        return signal.alias.pid
+    if isinstance(signal, control.SendName):
+        return None
+    return signal.target if isinstance(signal.target, Pid) else None

@@ -1,0 +1,305 @@
+"""The processes of one node: the table, the names, and where every signal between them goes.
+
+What is for another node goes `outward`; the router of a distributed node puts itself there. Between two local processes
+a signal acts in the call that sends it, so that order between a pair is the order of the calls.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextvars import copy_context
+from inspect import iscoroutine
+from itertools import count
+from typing import Any, Final, Protocol
+
+import structlog
+
+from pydist.core.names import Names
+from pydist.core.relations import Target
+from pydist.errors import UnknownName
+from pydist.process import Process
+from pydist.scheduler import Scheduler
+from pydist.terms import (
+    NOCONNECTION,
+    NOPROC,
+    Alias,
+    Destination,
+    Pid,
+    Reason,
+    Ref,
+    RegisteredName,
+)
+from pydist.timers import Timers
+
+log = structlog.get_logger("pydist")
+
+LOCAL_NODE: Final = "nonode@nohost"
+"""The name of a node that is not distributed."""
+
+
+class Outward(Protocol):
+    """Where signals for other nodes go. Nothing here waits, and what can't be delivered is answered as OTP does:
+    messages silently, links and monitors with `NOCONNECTION`."""
+
+    def send(self, target: Pid, message: Any, /) -> None: ...
+    def send_name(self, target: RegisteredName, message: Any, /) -> None: ...
+    def send_alias(self, target: Alias, message: Any, /) -> None: ...
+    def link(self, source: Process, target: Pid, /) -> None: ...
+    def unlink(self, source: Process, target: Pid, unlink_id: int, /) -> None: ...
+    def monitor(self, source: Process, target: Target, ref: Ref, /) -> None: ...
+    def demonitor(self, source: Pid, target: Target, ref: Ref, /) -> None: ...
+    def exit(self, source: Pid, target: Pid, reason: Reason, /) -> None: ...
+    def exit_by_link(self, source: Pid, target: Pid, reason: Reason, /) -> None: ...
+    def down(self, source: Target, watcher: Pid, ref: Ref, reason: Reason, /) -> None: ...
+    def nodes(self) -> list[str]: ...
+    def connect(self, node: str, /) -> None: ...
+    def subscribe(self, process: Process, /, *, wanted: bool) -> None: ...
+
+
+class Nowhere:
+    """The outward side of a node that is not distributed: no other node can be reached."""
+
+    def send(self, target: Pid, message: Any) -> None: ...
+    def send_name(self, target: RegisteredName, message: Any) -> None: ...
+    def send_alias(self, target: Alias, message: Any) -> None: ...
+    def unlink(self, source: Process, target: Pid, unlink_id: int) -> None: ...
+    def demonitor(self, source: Pid, target: Target, ref: Ref) -> None: ...
+    def exit(self, source: Pid, target: Pid, reason: Reason) -> None: ...
+    def exit_by_link(self, source: Pid, target: Pid, reason: Reason) -> None: ...
+    def down(self, source: Target, watcher: Pid, ref: Ref, reason: Reason) -> None: ...
+    def connect(self, node: str) -> None: ...
+    def subscribe(self, process: Process, *, wanted: bool) -> None: ...
+
+    def nodes(self) -> list[str]:
+        return []
+
+    def link(self, source: Process, target: Pid) -> None:
+        source.receive_exit(target, NOCONNECTION)
+
+    def monitor(self, source: Process, target: Target, ref: Ref) -> None:
+        source.receive_down(ref, target, NOCONNECTION)
+
+
+class Runtime:
+    """See the head of this file. One for each node; all its state hangs here."""
+
+    __slots__ = (
+        "_pid_numbers",
+        "_ref_numbers",
+        "creation",
+        "loop",
+        "names",
+        "node",
+        "outward",
+        "scheduler",
+        "table",
+        "timers",
+    )
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, node: str = LOCAL_NODE, creation: int = 1) -> None:
+        self.loop = loop
+        self.node = node
+        self.creation = creation
+        self.table: dict[int, Process] = {}
+        self.scheduler = Scheduler(loop, self.table)
+        self.timers = Timers(loop)
+        self.names: Names[Process] = Names()
+        self.outward: Outward = Nowhere()
+        self._pid_numbers = count(1)
+        self._ref_numbers = count(1)
+
+    # -- processes
+
+    def spawn(
+        self,
+        function: Callable[..., Coroutine[Any, Any, Any]],
+        args: tuple[Any, ...],
+        parent: Pid | None = None,
+        name: str | None = None,
+    ) -> Process:
+        """Make a process that runs `function(*args)`; its first step comes soon.
+
+        Raises:
+            NameTaken: the name belongs to another process; nothing is started.
+            TypeError: not an async function, or the wrong arguments for it.
+        """
+        coroutine = function(*args)
+        if not iscoroutine(coroutine):
+            raise TypeError(f"a process runs an async function; {function!r} returned {type(coroutine).__name__}")
+        process = Process(self._new_pid(), coroutine, self, copy_context(), parent)
+        if name is not None:
+            try:
+                self.names.register(name, process)
+            except BaseException:
+                coroutine.close()
+                raise
+        self.table[process.pid.number] = process
+        process.waken()
+        return process
+
+    def _new_pid(self) -> Pid:
+        return Pid(self.node, next(self._pid_numbers), self.creation)
+
+    def process(self, pid: Pid) -> Process | None:
+        """The living process of this node that `pid` names; None for the dead, the foreign and those of an earlier life."""
+        process = self.table.get(pid.number)
+        return process if process is not None and (process.pid is pid or process.pid == pid) else None
+
+    def is_local(self, pid: Pid) -> bool:
+        """Whether `pid` belongs to this node, in this life or an earlier one."""
+        return pid.node == self.node
+
+    def forget(self, process: Process) -> None:
+        """`process` is dead: free its place and its name."""
+        self.table.pop(process.pid.number, None)
+        self.names.release(process)
+
+    def new_ref(self) -> Ref:
+        """A reference that this node has never given before."""
+        return Ref(self.node, next(self._ref_numbers), self.creation)
+
+    def close(self) -> None:
+        """End all processes with the reason `killed`, and stop the timers."""
+        for process in list(self.table.values()):
+            process.kill()
+        self.timers.close()
+
+    # -- messages
+
+    def send(self, target: Destination, message: Any) -> None:
+        """Send; silent when nobody is there.
+
+        Raises:
+            UnknownName: `target` is a local name that nobody has.
+            EncodeError: it is for another node, and can't cross the wire.
+            TypeError: `target` is no destination.
+        """
+        if isinstance(target, Pid):
+            process = self.process(target)
+            if process is not None:
+                process.deliver(message)
+            elif not self.is_local(target):
+                self.outward.send(target, message)
+        elif isinstance(target, Alias):
+            self._send_alias(target, message)
+        else:
+            self._send_name(target, message)
+
+    def _send_alias(self, alias: Alias, message: Any) -> None:
+        process = self.process(alias.pid)
+        if process is not None:
+            process.deliver_alias(alias.ref, message)
+        elif not self.is_local(alias.pid):
+            self.outward.send_alias(alias, message)
+
+    def _send_name(self, target: str | RegisteredName, message: Any) -> None:
+        name, node = self.address(target)
+        if node != self.node:
+            self.outward.send_name((name, node), message)
+            return
+        process = self.names.holder(name)
+        if process is not None:
+            process.deliver(message)
+        elif isinstance(target, str):
+            raise UnknownName(f"nobody on this node is registered as {name!r}")
+
+    def address(self, target: object) -> RegisteredName:
+        """A name with its node."""
+        match target:
+            case str():
+                return target, self.node
+            case (str() as name, str() as node):
+                return name, node
+            case _:
+                raise TypeError(f"a destination is a Pid, an Alias, a name or a pair (name, node), not {target!r}")
+
+    # -- links
+
+    def link(self, source: Process, target: Pid) -> None:
+        """Link two processes; `source` gets the exit signal `NOPROC` if there is none to link to."""
+        if target == source.pid or not source.related().link(target):
+            return
+        partner = self.process(target)
+        if partner is not None:
+            partner.related().link_received(source.pid)
+        elif self.is_local(target):
+            source.receive_exit(target, NOPROC)
+        else:
+            self.outward.link(source, target)
+
+    def unlink(self, source: Process, target: Pid) -> None:
+        """Remove the link, if there is one; no exit signal comes by it any more."""
+        unlink_id = source.relations.unlink(target) if source.relations is not None else None
+        if unlink_id is None:
+            return
+        if not self.is_local(target):
+            self.outward.unlink(source, target, unlink_id)
+            return
+        partner = self.process(target)
+        if partner is not None:
+            partner.related().unlink_received(source.pid)
+        source.related().unlink_acknowledged(target, unlink_id)
+
+    def exit(self, source: Pid, target: Pid, reason: Reason) -> None:
+        """Send an exit signal (Erlang's `exit/2`)."""
+        process = self.process(target)
+        if process is not None:
+            process.receive_exit_to(source, reason)
+        elif not self.is_local(target):
+            self.outward.exit(source, target, reason)
+
+    def send_exit(self, source: Pid, partner: Pid, reason: Reason) -> None:
+        """The link from `source`, which has died, to `partner` breaks."""
+        process = self.process(partner)
+        if process is not None:
+            process.receive_exit(source, reason)
+        elif not self.is_local(partner):
+            self.outward.exit_by_link(source, partner, reason)
+
+    # -- monitors
+
+    def monitor(self, source: Process, target: Pid | str | RegisteredName) -> Ref:
+        """Monitor a process, by pid or by name; a `Down` comes at once if there is none."""
+        ref = self.new_ref()
+        source.mailbox.mark(ref)
+        watched = target if isinstance(target, Pid) else self.address(target)
+        node = watched.node if isinstance(watched, Pid) else watched[1]
+        monitors = source.related().monitors
+        monitors[ref] = watched
+        if node != self.node:
+            self.outward.monitor(source, watched, ref)
+            return ref
+        process = self.process(watched) if isinstance(watched, Pid) else self.names.holder(watched[0])
+        if process is None:
+            source.receive_down(ref, watched, NOPROC)
+        else:
+            # The process that bears the name now is watched, whoever bears it later.
+            monitors[ref] = process.pid
+            process.related().watchers[ref] = (source.pid, watched)
+        return ref
+
+    def demonitor(self, source: Process, ref: Ref) -> None:
+        """Remove a monitor; no `Down` comes by it any more."""
+        target = source.relations.monitors.pop(ref, None) if source.relations is not None else None
+        if source.aliases is not None:
+            source.aliases.discard(ref.number)
+        if target is not None:
+            self.send_demonitor(source.pid, target, ref)
+
+    def send_demonitor(self, source: Pid, target: Target, ref: Ref) -> None:
+        """The monitor `ref` of `source` is no longer wanted."""
+        if not isinstance(target, Pid) or not self.is_local(target):
+            self.outward.demonitor(source, target, ref)
+            return
+        process = self.process(target)
+        if process is not None and process.relations is not None:
+            process.relations.watchers.pop(ref, None)
+
+    def send_down(self, source: Target, watcher: Pid, ref: Ref, reason: Reason) -> None:
+        """`source`, which `watcher` monitors, has died."""
+        process = self.process(watcher)
+        if process is not None:
+            process.receive_down(ref, source, reason)
+        elif not self.is_local(watcher):
+            self.outward.down(source, watcher, ref, reason)

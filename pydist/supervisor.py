@@ -1,0 +1,428 @@
+"""`Supervisor`: starts children in order, starts them again when they crash, stops them in reverse (OTP's `supervisor`).
+
+    await Supervisor.start_link(
+        [child(Database, url, name="database"), child(Cache, restart="transient")],
+        strategy="rest_for_one", intensity=3, period=5,
+    )
+
+The contract:
+
+- A child that ends is restarted as its `restart` says: permanent always; transient unless it ended with `NORMAL`,
+  `SHUTDOWN` or `(SHUTDOWN, detail)`; temporary never.
+- More than `intensity` restarts in `period` seconds, over all children: every child is stopped, and the supervisor ends
+  with `SHUTDOWN`, for the one above it to decide.
+- A restart that fails is tried again by way of the supervisor's own mailbox: each try costs one of the intensity, and
+  other requests are served in between.
+- A child is stopped by `SHUTDOWN`, and killed if it takes longer than its `shutdown`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Sequence
+from inspect import iscoroutinefunction
+from typing import Any, Literal, Protocol, TypeVar, cast, runtime_checkable
+
+import attrs
+import structlog
+
+from pydist.core.restart import RESTARTS, STRATEGIES, Restart, RestartBudget, Strategy, affected, must_restart
+from pydist.errors import ChildError, StartError
+from pydist.gen_server import Caller, GenServer, Server, Stop, call
+from pydist.mailbox import MISSING
+from pydist.message import Message, Request
+from pydist.primitives import (
+    acting,
+    exit,  # noqa: A004  # OTP's name
+    monitor,
+    receive,
+    self_pid,
+    send,
+    spawn,
+    trap_exit,
+    unlink,
+)
+from pydist.process import crash_of
+from pydist.terms import KILL, KILLED, NORMAL, SHUTDOWN, Down, Exited, Pid, Reason, Ref, is_shutdown
+
+log = structlog.get_logger("pydist")
+
+
+@runtime_checkable
+class Startable(Protocol):
+    """What can start itself as a linked process: every `GenServer` and `Supervisor` class."""
+
+    async def start_link(self, *args: Any, name: str | None = None) -> Pid:
+        """Start, linked to the caller, and return when it is ready."""
+        ...
+
+
+@attrs.frozen
+class ChildSpec:
+    """How to start, restart and stop one child. Made by `child`, which checks it."""
+
+    id: str
+    start: Callable[[], Coroutine[Any, Any, Pid | None]]
+    restart: Restart
+    shutdown: float | None | Literal["brutal_kill"]
+    kind: Literal["worker", "supervisor"]
+
+
+def child(
+    start: Startable | Callable[..., Coroutine[Any, Any, Any]],
+    *args: Any,
+    id: str | None = None,  # noqa: A002  # OTP's name
+    name: str | None = None,
+    restart: Restart = "permanent",
+    shutdown: float | None | Literal["brutal_kill", "default"] = "default",
+) -> ChildSpec:
+    """Describe a child.
+
+    Args:
+        start: a `GenServer` or `Supervisor` class, or an async function that is the whole life of a plain process.
+        *args: what it is started with, again at each restart.
+        id: distinguishes it among its siblings; the name, or the name of the class or function, by default.
+        name: registered on this node.
+        restart: "permanent", "transient" or "temporary"; see the head of this file.
+        shutdown: seconds it has to stop before it is killed; None for as long as it takes; "brutal_kill" for no time at
+            all. 5 by default, and None for a supervisor.
+
+    Raises:
+        TypeError, ValueError: the description makes no sense.
+    """
+    if restart not in RESTARTS:
+        raise ValueError(f"restart is one of {', '.join(RESTARTS)}, not {restart!r}")
+    is_supervisor = isinstance(start, type) and issubclass(start, Supervisor)
+    if shutdown == "default":
+        shutdown = None if is_supervisor else 5.0
+    if isinstance(shutdown, int | float) and shutdown < 0:
+        raise ValueError(f"shutdown is a number of seconds from 0, None or 'brutal_kill', not {shutdown!r}")
+    label = id or name or getattr(start, "__name__", "")
+    return ChildSpec(label, _starter(start, args, name), restart, shutdown, "supervisor" if is_supervisor else "worker")
+
+
+def _starter(start: Any, args: tuple[Any, ...], name: str | None) -> Callable[[], Coroutine[Any, Any, Pid | None]]:
+    if isinstance(start, Startable):
+        return lambda: start.start_link(*args, **({} if name is None else {"name": name}))
+    if iscoroutinefunction(start):
+
+        async def spawn_linked() -> Pid:
+            return spawn(start, *args, link=True, name=name)
+
+        return spawn_linked
+    raise TypeError(f"a child is started by a class with start_link, or an async function, not by {start!r}")
+
+
+class ChildInfo(Message, tag="$child_info"):
+    """One line of `which_children`."""
+
+    id: str
+    pid: Pid | None
+    """None while it does not run, or is being restarted."""
+    kind: Literal["worker", "supervisor"]
+
+
+class Failed(Message, tag="$child_failed"):
+    """The answer to a request that the supervisor can't fulfil."""
+
+    id: str
+    reason: Any
+    start: bool = False
+    """The child did not start; `reason` is its exit reason."""
+
+
+class StartChild(Request["Pid | Failed | None"], tag="$start_child"):
+    spec: ChildSpec
+
+
+class TerminateChild(Request["Failed | None"], tag="$terminate_child"):
+    id: str
+
+
+class RestartChild(Request["Pid | Failed | None"], tag="$restart_child"):
+    id: str
+
+
+class DeleteChild(Request["Failed | None"], tag="$delete_child"):
+    id: str
+
+
+class WhichChildren(Request[list[ChildInfo]], tag="$which_children"):
+    pass
+
+
+async def start_child(supervisor: Server, spec: ChildSpec) -> Pid | None:
+    """Add a child and start it, last in the order; its pid, or None if its `init` raised `Ignore`.
+
+    Raises:
+        ChildError: a child of that id exists.
+        StartError: it did not start; it is not kept.
+    """
+    return _value(await call(supervisor, StartChild(spec), timeout=None))
+
+
+async def terminate_child(supervisor: Server, id: str) -> None:  # noqa: A002  # OTP's name
+    """Stop a child; it stays known, and can be restarted, unless it is temporary. Raises ChildError if there is none."""
+    _value(await call(supervisor, TerminateChild(id), timeout=None))
+
+
+async def restart_child(supervisor: Server, id: str) -> Pid | None:  # noqa: A002  # OTP's name
+    """Start a child again that was stopped. Raises ChildError if it runs, StartError if it does not start."""
+    return _value(await call(supervisor, RestartChild(id), timeout=None))
+
+
+async def delete_child(supervisor: Server, id: str) -> None:  # noqa: A002  # OTP's name
+    """Forget a child that was stopped. Raises ChildError if it runs, or if there is none."""
+    _value(await call(supervisor, DeleteChild(id), timeout=None))
+
+
+async def which_children(supervisor: Server) -> list[ChildInfo]:
+    """All children, in the order of their start."""
+    return await call(supervisor, WhichChildren(), timeout=None)
+
+
+async def count_children(supervisor: Server) -> dict[str, int]:
+    """How many children there are: `specs`, `active`, `supervisors`, `workers`."""
+    children = await which_children(supervisor)
+    supervisors = sum(each.kind == "supervisor" for each in children)
+    return {
+        "specs": len(children),
+        "active": sum(each.pid is not None for each in children),
+        "supervisors": supervisors,
+        "workers": len(children) - supervisors,
+    }
+
+
+T = TypeVar("T")
+
+
+def _value(answer: T | Failed) -> T:
+    if isinstance(answer, Failed):
+        raise StartError(answer.reason) if answer.start else ChildError(answer.id, answer.reason)
+    return answer
+
+
+@attrs.define(eq=False)
+class _Child:
+    spec: ChildSpec
+    pid: Pid | None = None
+    restarting: bool = False
+
+
+class _TryAgain(Message, tag="$try_again"):
+    """To the supervisor itself: the restart of this child has failed."""
+
+    id: str
+
+
+class Supervisor(GenServer):
+    """See the head of this file. Usually not subclassed: start it with its children."""
+
+    @classmethod
+    async def start_link(
+        cls,
+        children: Sequence[ChildSpec] = (),
+        *,
+        strategy: Strategy = "one_for_one",
+        intensity: int = 1,
+        period: int = 5,
+        name: str | None = None,
+    ) -> Pid:
+        """Start a supervisor linked to the caller; returns when all children have started.
+
+        Args:
+            children: made by `child`, in the order of their start.
+            strategy: what stops and starts with a child that is restarted: nothing else, all, or those after it.
+            intensity: restarts allowed within `period`.
+            period: whole seconds.
+            name: registered on this node.
+
+        Raises:
+            AlreadyStarted: `name` belongs to a living process.
+            StartError: a child did not start, `(SHUTDOWN, ("failed_to_start_child", id, reason))`; those before it were
+                stopped in reverse.
+            ValueError: an unknown strategy, two children of one id, a period below 1 or an intensity below 0.
+        """
+        if strategy not in STRATEGIES:
+            raise ValueError(f"strategy is one of {', '.join(STRATEGIES)}, not {strategy!r}")
+        ids = [spec.id for spec in children]
+        twice = sorted({each for each in ids if ids.count(each) > 1})
+        if twice:
+            raise ValueError(f"two children have the id {twice[0]!r}: give one another with id=")
+        budget = RestartBudget(intensity, period)
+        return await super().start_link(tuple(children), strategy, budget, name=name)
+
+    async def init(self, specs: Sequence[ChildSpec] = (), strategy: Strategy = "one_for_one", budget: Any = None) -> None:
+        """Start the children."""
+        trap_exit(True)
+        self._strategy: Strategy = strategy
+        self._budget: RestartBudget = budget
+        self._children: list[_Child] = []
+        for spec in specs:
+            failure = await self._start_new(spec)
+            if isinstance(failure, Failed):
+                await self._stop_all()
+                raise Stop((SHUTDOWN, ("failed_to_start_child", spec.id, failure.reason)))
+
+    async def handle_call(self, request: Request[Any], caller: Caller, /) -> object:
+        """Manage children."""
+        match request:
+            case StartChild(spec):
+                return await self._start_child(spec)
+            case TerminateChild(id_):
+                return await self._terminate_child(id_)
+            case RestartChild(id_):
+                return await self._restart_child(id_)
+            case DeleteChild(id_):
+                return self._delete_child(id_)
+            case WhichChildren():
+                return [ChildInfo(each.spec.id, each.pid, each.spec.kind) for each in self._children]
+            case _:
+                return await super().handle_call(request, caller)
+
+    async def handle_info(self, message: Any, /) -> None:
+        """A child has ended, or is to be tried again; all else is logged and dropped."""
+        match message:
+            case Exited(pid, reason):
+                ended = next((each for each in self._children if each.pid == pid), None)
+                if ended is not None:
+                    await self._child_ended(ended, reason)
+            case _TryAgain(id_):
+                again = self._find(id_)
+                if again is not None and again.restarting:
+                    await self._restart(again)
+            case _:
+                await super().handle_info(message)
+
+    async def terminate(self, reason: Reason, /) -> None:  # noqa: ARG002  # the same for each
+        """Stop all children, in reverse order."""
+        await self._stop_all()
+
+    # -- restarting
+
+    async def _child_ended(self, ended: _Child, reason: Reason) -> None:
+        ended.pid = None
+        restart = ended.spec.restart
+        if restart == "permanent" or not (reason is NORMAL or is_shutdown(reason)):
+            log.error("child_terminated", supervisor=self_pid(), child=ended.spec.id, reason=reason, restart=restart)
+        if must_restart(restart, reason):
+            await self._restart(ended)
+        elif restart == "temporary":
+            self._children.remove(ended)
+
+    async def _restart(self, failed: _Child) -> None:
+        _, runtime = acting()
+        if not self._budget.spend(runtime.loop.time()):
+            log.error("supervisor_gives_up", supervisor=self_pid(), child=failed.spec.id, intensity=self._budget.intensity)
+            failed.restarting = False
+            raise Stop(SHUTDOWN)
+        concerned = affected(self._strategy, self._children, self._children.index(failed))
+        for each in reversed(concerned):
+            await self._stop(each)
+        for each in concerned:
+            if each is not failed and each.spec.restart == "temporary":
+                self._children.remove(each)
+            elif not await self._start_again(each):
+                return
+
+    async def _start_again(self, each: _Child) -> bool:
+        result = await self._start(each)
+        each.restarting = isinstance(result, Failed)
+        if each.restarting:
+            log.error("child_start_failed", supervisor=self_pid(), child=each.spec.id, reason=cast("Failed", result).reason)
+            send(self_pid(), _TryAgain(each.spec.id))
+        return not each.restarting
+
+    # -- managing
+
+    async def _start_child(self, spec: ChildSpec) -> Pid | Failed | None:
+        known = self._find(spec.id)
+        if known is None:
+            return await self._start_new(spec)
+        return Failed(spec.id, "already_present" if known.pid is None else "already_started")
+
+    async def _terminate_child(self, id_: str) -> Failed | None:
+        known = self._find(id_)
+        if known is None:
+            return Failed(id_, "not_found")
+        known.restarting = False
+        await self._stop(known)
+        if known.spec.restart == "temporary":
+            self._children.remove(known)
+        return None
+
+    async def _restart_child(self, id_: str) -> Pid | Failed | None:
+        known = self._find(id_)
+        problem = _not_stopped(known)
+        if known is None or problem is not None:
+            return Failed(id_, problem)
+        return await self._start(known)
+
+    def _delete_child(self, id_: str) -> Failed | None:
+        known = self._find(id_)
+        problem = _not_stopped(known)
+        if known is None or problem is not None:
+            return Failed(id_, problem)
+        self._children.remove(known)
+        return None
+
+    def _find(self, id_: str) -> _Child | None:
+        return next((each for each in self._children if each.spec.id == id_), None)
+
+    # -- starting and stopping one
+
+    async def _start_new(self, spec: ChildSpec) -> Pid | Failed | None:
+        new = _Child(spec)
+        result = await self._start(new)
+        if not isinstance(result, Failed) and (result is not None or spec.restart != "temporary"):
+            self._children.append(new)
+        return result
+
+    async def _start(self, each: _Child) -> Pid | Failed | None:
+        try:
+            each.pid = await each.spec.start()
+        except StartError as error:
+            return Failed(each.spec.id, error.reason, start=True)
+        except Exception as error:  # noqa: BLE001  # whatever the start raises, the child did not start
+            return Failed(each.spec.id, crash_of(error), start=True)
+        return each.pid
+
+    async def _stop_all(self) -> None:
+        for each in reversed(self._children):
+            await self._stop(each)
+
+    async def _stop(self, each: _Child) -> None:
+        """Stop a child; a child that has unlinked itself can't hang this, nor one whose exit signal came first."""
+        pid, each.pid = each.pid, None
+        if pid is None:
+            return
+        ref = monitor(pid)
+        unlink(pid)
+        process, _ = acting()
+        exited = process.mailbox.flush(lambda message: type(message) is Exited and message.pid == pid)
+        reason = await _shut_down(pid, ref, each.spec.shutdown)
+        reason = exited.reason if exited is not MISSING else reason
+        expected = KILLED if each.spec.shutdown == "brutal_kill" else SHUTDOWN
+        if reason is not expected and not (reason is NORMAL and each.spec.restart != "permanent"):
+            log.error("child_shutdown_error", supervisor=self_pid(), child=each.spec.id, reason=reason)
+
+
+async def _shut_down(pid: Pid, ref: Ref, shutdown: float | None | str) -> Reason:
+    if shutdown == "brutal_kill":
+        exit(pid, KILL)
+        return (await receive(ref)).reason
+    exit(pid, SHUTDOWN)
+    try:
+        down: Down = await receive(ref, cast("float | None", shutdown))
+    except TimeoutError:
+        exit(pid, KILL)
+        down = await receive(ref)
+    return down.reason
+
+
+def _not_stopped(known: _Child | None) -> str | None:
+    """Why a child can't be restarted or deleted now; None if it can."""
+    if known is None:
+        return "not_found"
+    if known.restarting:
+        return "restarting"
+    return None if known.pid is None else "running"

@@ -1,0 +1,100 @@
+"""Deadlines of waiting processes, at one loop timer for all of them.
+
+A receive with a timeout is made and met far more often than it expires, so nothing is pushed or cancelled for each. Every
+process has at most one entry in the heap; while that entry fires no later than the process's deadline it is left alone, and
+when it fires too early it is pushed again. A server that makes a million calls with the same timeout costs one entry.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from heapq import heappop, heappush
+from itertools import count
+from math import inf
+from typing import Protocol
+
+
+class Waiter(Protocol):
+    """What a process shows to the timers."""
+
+    deadline: float
+    """When it wants to be woken, in the loop's time; inf while it waits for nothing."""
+    timer: Entry | None
+
+    def expire(self) -> None:
+        """The deadline has passed."""
+        ...
+
+
+class Entry:
+    """One place in the heap."""
+
+    __slots__ = ("number", "waiter", "when")
+
+    def __init__(self, when: float, number: int, waiter: Waiter | None) -> None:
+        self.when = when
+        self.number = number
+        self.waiter = waiter
+
+    def __lt__(self, other: Entry) -> bool:
+        return (self.when, self.number) < (other.when, other.number)
+
+
+class Timers:
+    """The heap of one node."""
+
+    __slots__ = ("_handle", "_heap", "_loop", "_numbers")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._heap: list[Entry] = []
+        self._numbers = count()
+        self._handle: asyncio.TimerHandle | None = None
+
+    def arm(self, waiter: Waiter, timeout: float) -> None:
+        """Have `waiter.expire()` called in `timeout` seconds, unless `waiter.deadline` is set to inf before."""
+        waiter.deadline = when = self._loop.time() + timeout
+        entry = waiter.timer
+        if entry is not None:
+            if entry.when <= when:
+                return
+            entry.waiter = None
+        self._push(waiter)
+
+    def forget(self, waiter: Waiter) -> None:
+        """`waiter` has ended."""
+        waiter.deadline = inf
+        if waiter.timer is not None:
+            waiter.timer.waiter = None
+            waiter.timer = None
+
+    def close(self) -> None:
+        """Stop the loop's timer; nothing expires any more."""
+        if self._handle is not None:
+            self._handle.cancel()
+        self._heap.clear()
+
+    def _push(self, waiter: Waiter) -> None:
+        waiter.timer = entry = Entry(waiter.deadline, next(self._numbers), waiter)
+        heappush(self._heap, entry)
+        if self._heap[0] is entry:
+            self._schedule()
+
+    def _schedule(self) -> None:
+        if self._handle is not None:
+            self._handle.cancel()
+        self._handle = self._loop.call_at(self._heap[0].when, self._fire) if self._heap else None
+
+    def _fire(self) -> None:
+        now = self._loop.time()
+        heap = self._heap
+        while heap and heap[0].when <= now:
+            waiter = heappop(heap).waiter
+            if waiter is None:
+                continue
+            waiter.timer = None
+            if waiter.deadline <= now:
+                waiter.expire()
+            elif waiter.deadline < inf:
+                self._push(waiter)
+        self._schedule()
