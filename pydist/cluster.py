@@ -38,6 +38,8 @@ class Cluster:
         self._table: Peers[Peer] = Peers(runtime.node)
         self.up = self._table.up
         self._dials: dict[int, asyncio.Task[None]] = {}
+        self._dialled: dict[int, Peer] = {}
+        """Transports on which the handshake of an attempt runs."""
         self._subscribers: dict[Process, None] = {}
         self._timer: asyncio.TimerHandle | None = None
         runtime.outward = self.router
@@ -87,14 +89,17 @@ class Cluster:
     def connected(self, peer: Peer) -> None:
         """A handshake has ended well."""
         node = peer.identity.node
+        self._handshake_over(peer)
         self._perform(self._table.connected(node, peer, attempt=peer.attempt, replaces=peer.replaces))
 
     def refused(self, peer: Peer, status: Status) -> None:  # noqa: ARG002  # there is only one way to be refused
         """A node that we dialled is dialling us."""
+        self._handshake_over(peer)
         self._perform(self._table.refused(_dialled(peer), peer.attempt))
 
     def failed(self, peer: Peer, reason: str) -> None:
         """A handshake that we began has failed."""
+        self._handshake_over(peer)
         self._perform(self._table.failed(_dialled(peer), peer.attempt, reason))
 
     def disconnected(self, peer: Peer, reason: str) -> None:
@@ -107,6 +112,10 @@ class Cluster:
 
     def writable(self, peer: Peer) -> None:
         """The peer was busy, and is no longer. Nobody waits for that yet."""
+
+    def _handshake_over(self, peer: Peer) -> None:
+        if peer.attempt is not None:
+            self._dialled.pop(peer.attempt, None)
 
     # -- performing
 
@@ -136,6 +145,9 @@ class Cluster:
         task = self._dials.pop(attempt, None)
         if task is not None:
             task.cancel()
+        peer = self._dialled.pop(attempt, None)
+        if peer is not None:
+            peer.close("given up")
 
     def _tell(self, message: NodeUp | NodeDown) -> None:
         for process in list(self._subscribers):
@@ -159,7 +171,10 @@ class Cluster:
             raise Unreachable(f"the port mapper at {name.host} knows no node {name.short!r}")
         if not epmd_client.is_pydist(found):
             raise Unreachable(f"{node} is no pydist node")
-        await self._network.dial(self.door.dial(node, attempt), name.host, found.port, timeout=DIAL_TIME)
+        dial = self.door.dial(node, attempt)
+        peer = await self._network.dial(dial, name.host, found.port, timeout=DIAL_TIME)
+        if peer.in_handshake:
+            self._dialled[attempt] = peer
 
     def _set_timer(self) -> None:
         if self._timer is not None:

@@ -89,7 +89,7 @@ class AlreadyStarted(StartError):
 
 
 class ChildError(PydistError):
-    """A supervisor can't do what was asked with the child `id`. `reason` is OTP's: "already_started", "already_present",
+    """A supervisor can't do that with the child `id`. `reason` is OTP's: "already_started", "already_present",
     "not_found", "running" or "restarting"."""
 
     def __init__(self, id: str, reason: str) -> None:  # noqa: A002  # OTP's name

@@ -17,14 +17,15 @@ The contract:
 
 - `start_link` returns when `init` has; a server that traps exits still ends when its parent does.
 - A handler that raises ends the server with a `Crash`; one that raises `Stop(reason)` ends it with that reason.
-- `terminate` runs after `Stop`, after an error in a handler, and when the parent ends; for other exit signals only if the
-  server traps exits, and never for `KILL`.
+- `terminate` runs after `Stop`, after an error in a handler, and when the parent ends; other exit signals of a server
+  that traps exits come to `handle_info`, and end one that does not without `terminate`, as `KILL` ends any.
 - A call that has timed out is still worked on: the server does not know. Its late reply is dropped, and never seen.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final, NoReturn, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, NoReturn, TypeAlias, TypeVar
 
 import structlog
 
@@ -100,6 +101,7 @@ class Stop(Exception):  # it is no error
         self.reason = reason
         self.reply = reply
         """In `handle_call`: what the caller still gets."""
+        self.caller: Caller | None = None
 
 
 class Ignore(Exception):  # it is no error
@@ -109,7 +111,7 @@ class Ignore(Exception):  # it is no error
 class GenServer:
     """Subclass it and write the handlers you need; see the head of this file."""
 
-    async def init(self, *args: Any) -> None:
+    async def init(self, *args: Any, **kwargs: Any) -> None:
         """Set up the state; runs in the new process before `start_link` returns.
 
         Raise `Stop(reason)` to fail, `Ignore()` not to start at all.
@@ -132,25 +134,31 @@ class GenServer:
         log.warning("unexpected_message", server=type(self).__qualname__, pid=self_pid(), message=message)
 
     async def terminate(self, reason: Reason, /) -> None:
-        """Clean up before the end. Not called when the process is killed, nor, unless it traps exits, by exit signals."""
+        """Clean up before the end. Not called when the server is killed, nor by exit signals it does not trap."""
 
     @classmethod
-    async def start_link(cls, *args: Any, name: str | None = None) -> Pid:
-        """Start a server linked to the caller; returns when its `init(*args)` has.
+    async def start_link(cls, *args: Any, name: str | None = None, **kwargs: Any) -> Pid:
+        """Start a server linked to the caller; returns when its `init(*args, **kwargs)` has.
 
         Raises:
             AlreadyStarted: `name` belongs to a living process.
             StartError: `init` failed, with its exit reason. A caller that does not trap exits gets the exit signal too.
         """
-        return await _start(cls, args, name, link=True)
+        pid: Pid = await _start(cls, lambda server: server.init(*args, **kwargs), name, link=True)
+        return pid
 
     @classmethod
-    async def start(cls, *args: Any, name: str | None = None) -> Pid:
+    async def start(cls, *args: Any, name: str | None = None, **kwargs: Any) -> Pid:
         """As `start_link`, without a link."""
-        return await _start(cls, args, name, link=False)
+        pid: Pid = await _start(cls, lambda server: server.init(*args, **kwargs), name, link=False)
+        return pid
 
 
-async def call(server: Server, request: Request[R], timeout: float | None = DEFAULT_TIMEOUT) -> R:
+async def call(
+    server: Server,
+    request: Request[R],
+    timeout: float | None = DEFAULT_TIMEOUT,  # noqa: ASYNC109  # OTP's; asyncio.timeout would not look once more
+) -> R:
     """Send a request and wait for its reply (OTP's `gen_server:call/3`).
 
     Args:
@@ -174,20 +182,20 @@ async def call(server: Server, request: Request[R], timeout: float | None = DEFA
     process.open_alias(ref)
     try:
         runtime.send(target, Call(Caller(Alias(process.pid, ref)), request))
-        answer = await receive(ref, timeout)
+        answer: Any = await receive(ref, timeout)
     except TimeoutError:
         answer = _late_reply(process, ref)
         if answer is MISSING:
             text = f"no reply from {server!r} within {timeout} s to {request!r}; it may still do the work"
             raise CallTimeout(Atom("timeout"), server, request, text) from None
-        return answer.value
     except BaseException:
         demonitor(ref, flush=True)
         raise
     if type(answer) is Down:
         _fail(answer.reason, target, server, request)
     demonitor(ref, flush=True)
-    return answer.value
+    value: R = answer.value
+    return value
 
 
 def cast(server: Server, message: Any) -> None:
@@ -227,6 +235,9 @@ def _fail(reason: Reason, target: Pid | RegisteredName, server: Server, request:
     raise CallError(reason, server, request)
 
 
+Init: TypeAlias = Callable[[GenServer], Awaitable[None]]
+
+
 class _Starter:
     """Who waits for `init`, and by which reference."""
 
@@ -237,13 +248,13 @@ class _Starter:
         self.ref: Ref | None = None
 
 
-async def _start(cls: type[GenServer], args: tuple[Any, ...], name: str | None, *, link: bool) -> Any:
+async def _start(cls: type[GenServer], init: Init, name: str | None, *, link: bool) -> Any:
     process, runtime = acting()
     holder = None if name is None else runtime.names.holder(name)
     if holder is not None:
         raise AlreadyStarted(name, holder.pid)
     starter = _Starter(process.pid)
-    pid, ref = spawn(_serve, cls, args, starter, link=link, monitor=True, name=name)
+    pid, ref = spawn(_serve, cls, init, starter, link=link, monitor=True, name=name)
     starter.ref = ref  # before the child's first step
     answer = await receive(ref)
     if type(answer) is Started:
@@ -261,10 +272,10 @@ def _in_words(reason: Reason) -> str:
     return repr(reason) if error is None else f"{error}: {message}"
 
 
-async def _serve(cls: type[GenServer], args: tuple[Any, ...], starter: _Starter) -> None:
+async def _serve(cls: type[GenServer], init: Init, starter: _Starter) -> None:
     server = cls()
     try:
-        await server.init(*args)
+        await init(server)
     except Stop as stop:
         raise Exit(stop.reason) from None
     except Ignore:
@@ -276,8 +287,8 @@ async def _serve(cls: type[GenServer], args: tuple[Any, ...], starter: _Starter)
         await _loop(server, starter.parent)
     except Stop as stop:
         await server.terminate(stop.reason)
-        if stop.reply is not NO_REPLY:
-            reply(*stop.reply)
+        if stop.caller is not None:
+            reply(stop.caller, stop.reply)
         raise Exit(stop.reason) from None
     except Exit as signal:
         if not process.dying:
@@ -290,13 +301,12 @@ async def _serve(cls: type[GenServer], args: tuple[Any, ...], starter: _Starter)
 
 async def _loop(server: GenServer, parent: Pid) -> NoReturn:
     while True:
-        message = await receive()
-        kind = type(message)
-        if kind is Call:
+        message: object = await receive()
+        if type(message) is Call:
             await _answer(server, message)
-        elif kind is Cast:
+        elif type(message) is Cast:
             await server.handle_cast(message.message)
-        elif kind is Exited and message.pid == parent:
+        elif type(message) is Exited and message.pid == parent:
             raise Stop(message.reason)
         else:
             await server.handle_info(message)
@@ -307,7 +317,7 @@ async def _answer(server: GenServer, message: Call) -> None:
         value = await server.handle_call(message.request, message.caller)
     except Stop as stop:
         if stop.reply is not NO_REPLY:
-            stop.reply = (message.caller, stop.reply)
+            stop.caller = message.caller  # answered after `terminate`, as OTP does
         raise
     if value is not NO_REPLY:
         reply(message.caller, value)

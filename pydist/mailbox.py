@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from itertools import islice
 from types import UnionType
 from typing import Any, Final, TypeAlias, cast
@@ -121,18 +122,22 @@ def matcher(pattern: Pattern) -> Match:
     """
     if isinstance(pattern, Ref):
         return _carries(pattern)
-    if isinstance(pattern, (type, UnionType, tuple)):
-        classes: Any = pattern
-        return lambda message: isinstance(message, classes)
+    if isinstance(pattern, type | UnionType | tuple):
+        return partial(_is_a, cast("Any", pattern))
     if callable(pattern):
-        return cast("Match", pattern)
+        return pattern
     raise TypeError(f"receive takes a type, a Ref or a predicate, not {pattern!r}")
+
+
+def _is_a(classes: Any, message: object) -> bool:
+    return isinstance(message, classes)
 
 
 def _carries(ref: Ref) -> Match:
     def matches(message: Any) -> bool:
         if isinstance(message, tuple):
-            return bool(message) and message[0] == ref
+            first: object = next(iter(cast("tuple[object, ...]", message)), None)
+            return first == ref
         carried = getattr(message, "ref", None)
         return carried is ref or carried == ref
 

@@ -19,7 +19,7 @@ from pydist.cluster import Cluster
 from pydist.core.handshake import Identity
 from pydist.env import Env, real_env
 from pydist.errors import Exit, NodeStartError
-from pydist.peer import Peer, Settings
+from pydist.peer import Settings
 from pydist.process import Process, crash_of
 from pydist.runtime import LOCAL_NODE, Runtime
 from pydist.terms import SHUTDOWN, Destination, NodeName, Pid
@@ -68,7 +68,9 @@ class Node:
     ) -> None:
         self._name = None if name is None else NodeName.parse(name)
         if self._name is not None and not cookie:
-            raise NodeStartError(f"the node {name} needs a cookie: a secret that is the same on all nodes of its cluster")
+            raise NodeStartError(
+                f"the node {name} needs a cookie: a secret that is the same on all nodes of its cluster"
+            )
         self._cookie = (cookie or "").encode()
         self._epmd_port = epmd_client.default_port() if epmd_port is None else epmd_port
         self._port = port
@@ -140,7 +142,7 @@ class Node:
             await self._cluster.close()
         log.info("node_stopped", node=self.name)
 
-    async def _shut_down(self, runtime: Runtime, timeout: float) -> None:
+    async def _shut_down(self, runtime: Runtime, timeout: float) -> None:  # noqa: ASYNC109  # as above
         outside = Pid(runtime.node, 0, runtime.creation)
         for process in list(self._roots):
             process.receive_exit_to(outside, SHUTDOWN)
@@ -181,13 +183,16 @@ class Node:
             raise Exit(process.exit_reason)
         if isinstance(process.exception(), Exit) and isinstance(outcome[0], Exception):
             raise outcome[0]
-        return outcome[0]
+        result: T = outcome[0]
+        return result
 
     def send(self, target: Destination, message: Any) -> None:
         """Send a message from outside any process; see `pydist.send`."""
         self._started().send(target, message)
 
-    def _spawn(self, function: Callable[..., Coroutine[Any, Any, Any]], args: tuple[Any, ...], name: str | None) -> Process:
+    def _spawn(
+        self, function: Callable[..., Coroutine[Any, Any, Any]], args: tuple[Any, ...], name: str | None
+    ) -> Process:
         process = self._started().spawn(function, args, None, name)
         self._roots[process] = None
         process.add_done_callback(self._roots.pop)
@@ -235,7 +240,12 @@ def run(
     Args:
         main: an async function.
         *args: its arguments.
-        name, cookie, epmd_port, port, net_ticktime, allow_public: see `Node`. Without a name the node is alone.
+        name: name@host, or None for a node that is alone.
+        cookie: the secret of the cluster; this and the rest as `Node` has them.
+        epmd_port: the port mapper's port.
+        port: where the node listens.
+        net_ticktime: seconds of silence after which a peer is held to be dead.
+        allow_public: listen at a public address, or at all of them.
 
     Raises:
         NodeStartError: the node can't come up as asked.

@@ -148,8 +148,10 @@ def receive(pattern: Pattern = None, timeout: float | None = None) -> Generator[
         process.reductions -= 1
         if process.reductions <= 0:
             yield from _interrupted(process)
-    while not mailbox:
+    else:
         yield PARK
+        while not mailbox:
+            yield PARK
     return mailbox.popleft()
 
 
@@ -166,11 +168,8 @@ def _receive(process: Process, pattern: Pattern, timeout: float | None) -> Gener
     process.reductions -= 1
     if process.reductions <= 0:
         yield from _interrupted(process)
-    if pattern is None:
-        matches, message = _any, mailbox.take_first()
-    else:
-        matches = matcher(pattern)
-        message = mailbox.take(pattern, matches)
+    matches = _any if pattern is None else matcher(pattern)
+    message = mailbox.take_first() if pattern is None else mailbox.take(pattern, matches)
     if message is not MISSING:
         return message
     if timeout is not None:

@@ -2,10 +2,10 @@
 
 Rules (Erlang's reference manual, "Processes"):
 
-- A signal acts when it is received, not when the receiver next looks into its mailbox. An exit signal that kills ends the
-  coroutine by an `Exit` thrown at its await; clean-up may await, but a receive only raises again.
+- A signal acts when it is received, not when the receiver next looks into its mailbox. An exit signal that ends it
+  throws `Exit` at its await; clean-up may await, but a receive only raises again.
 - `kill` settles names, links and monitors at once, with the reason `killed`; the coroutine is closed at its next step.
-- What a dying process holds is free before anybody hears of its death: first its name and its aliases, then the signals.
+- What a dying process holds is free before anybody hears of its death: its name and its aliases, then the signals.
 - The first exit signal decides the reason, whatever the clean-up raises.
 
 Known limit: a coroutine that never awaits can't be stopped, and children in a `TaskGroup` of a killed process go on.
@@ -68,7 +68,7 @@ class Home(Protocol):
 
 
 class Process(RunnableTask):
-    """A process of a node. Users see its `Pid`; this object is the runtime's, and asyncio's (it is the current task)."""
+    """A process of a node. Users see its `Pid`; this object is the runtime's, and asyncio's current task."""
 
     __slots__ = (
         "_patience",
@@ -77,6 +77,7 @@ class Process(RunnableTask):
         "dying",
         "exit_reason",
         "home",
+        "label",
         "mailbox",
         "parent",
         "pid",
@@ -94,6 +95,8 @@ class Process(RunnableTask):
         self.pid = pid
         self.home = home
         self.parent = parent
+        self.label: str = getattr(coroutine, "__qualname__", repr(coroutine))
+        """The function it runs, for people."""
         self.mailbox = Mailbox()
         self.relations: Relations | None = None
         self.aliases: set[int] | None = None
@@ -109,7 +112,11 @@ class Process(RunnableTask):
         self._patience = _PATIENCE
 
     def __repr__(self) -> str:
-        return f"<Process {self.get_name()} {self.pid}>"
+        return f"<Process {self.label} {self.pid}>"
+
+    def get_name(self) -> str:
+        """The name of the function it runs."""
+        return self.label
 
     def related(self) -> Relations:
         """The tables of links and monitors, made on first use."""
@@ -177,7 +184,7 @@ class Process(RunnableTask):
     # -- the end
 
     def die(self, reason: Reason) -> None:
-        """Begin to exit with `reason`: the coroutine gets an `Exit` at its await. No effect on a process that is dying."""
+        """Begin to exit with `reason`: the coroutine gets an `Exit` at its await. The first reason stays."""
         if self.dying or self.over:
             return
         self.dying = True
@@ -211,7 +218,7 @@ class Process(RunnableTask):
             self.thrown = Exit(self.exit_reason)
             self._patience -= 1
             if self._patience == 0:
-                log.warning("process_resists_exit", pid=self.pid, function=self.get_name(), reason=self.exit_reason)
+                log.warning("process_resists_exit", pid=self.pid, function=self.label, reason=self.exit_reason)
                 self._settle(self.exit_reason, None, self.thrown)
         self.scheduler.enqueue(self)
 
@@ -229,14 +236,7 @@ class Process(RunnableTask):
         if isinstance(exception, Exit):
             return exception.reason
         crash = crash_of(exception)
-        log.error(
-            "process_crashed",
-            pid=self.pid,
-            function=self.get_name(),
-            error=crash.error,
-            detail=crash.message,
-            traceback=crash.traceback,
-        )
+        log.error("process_crashed", pid=self.pid, function=self.label, error=crash.error, traceback=crash.traceback)
         return crash
 
     def _settle(self, reason: Reason, result: Any, exception: BaseException | None) -> None:

@@ -10,15 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
+import attrs
 import structlog
 
 from pydist.core.crossings import Crossings
 from pydist.core.relations import Target
-from pydist.errors import UnknownName
+from pydist.errors import EncodeError, UnknownName
 from pydist.peer import Peer
 from pydist.process import Process
 from pydist.runtime import Runtime
-from pydist.terms import NOCONNECTION, NOPROC, Alias, Pid, Reason, Ref, RegisteredName
+from pydist.terms import NOCONNECTION, NOPROC, Alias, Crash, Pid, Reason, Ref, RegisteredName
 from pydist.wire import control
 from pydist.wire.control import Incoming, Signal
 
@@ -100,7 +101,7 @@ class Router:
     def exit_by_link(self, source: Pid, target: Pid, reason: Reason) -> None:
         """`source` has died, and was linked to `target`."""
         self._of(target.node).drop_link(source, target)
-        self._send(target.node, control.Exit(source, target, reason))
+        self._send_reason(target.node, control.Exit(source, target, reason))
 
     def monitor(self, source: Process, target: Target, ref: Ref) -> None:
         """A monitor of `source`, in its table already."""
@@ -116,7 +117,7 @@ class Router:
     def down(self, source: Target, watcher: Pid, ref: Ref, reason: Reason) -> None:
         """`source` has died, and `watcher` monitored it."""
         self._of(watcher.node).watchers.pop(ref, None)
-        self._send(watcher.node, control.MonitorExit(_bare(source), watcher, ref, reason))
+        self._send_reason(watcher.node, control.MonitorExit(_bare(source), watcher, ref, reason))
 
     def nodes(self) -> list[str]:
         """The names of all connected nodes."""
@@ -148,6 +149,13 @@ class Router:
         elif isinstance(signal, control.Monitor):
             crossings.monitors[signal.ref] = signal.source
         peer.send(signal)
+
+    def _send_reason(self, node: str, signal: control.Exit | control.MonitorExit) -> None:
+        """A death must be heard of, even if its reason can't cross the wire."""
+        try:
+            self._send(node, signal)
+        except EncodeError as error:
+            self._send(node, attrs.evolve(signal, reason=Crash("pydist.errors.EncodeError", str(error), "")))
 
     def _refuse(self, signal: Signal, reason: Reason) -> None:
         """There is nobody to send this to: answer as if it had been, and had met `reason`."""

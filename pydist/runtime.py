@@ -142,7 +142,7 @@ class Runtime:
         return Pid(self.node, next(self._pid_numbers), self.creation)
 
     def process(self, pid: Pid) -> Process | None:
-        """The living process of this node that `pid` names; None for the dead, the foreign and those of an earlier life."""
+        """The living process of this node that `pid` names; None for the dead, the foreign, and earlier lives."""
         process = self.table.get(pid.number)
         return process if process is not None and (process.pid is pid or process.pid == pid) else None
 

@@ -1,11 +1,11 @@
 """The run queue of one node: steps ready processes in batches, between the turns of the event loop.
 
-One `call_soon` runs up to `ROUNDS * STEPS` steps, or about `SLICE` seconds of them, and then lets the loop see to its sockets and
-timers. While a task runs it is asyncio's current task, and runs in its own context: that costs about a quarter of a bare
-step, and buys all of asyncio inside a process.
+One `call_soon` runs up to `ROUNDS * STEPS` steps, or about `SLICE` seconds of them, and then lets the loop see to its
+sockets and timers. While a task runs it is asyncio's current task, and runs in its own context: that costs about a
+quarter of a bare step, and buys all of asyncio inside a process.
 
 `running` finds the task that runs on this thread. `asyncio.current_task()` would too, but before Python 3.12 each call
-of it asks the operating system for the process id; a thread-local costs a fifth of that, and is asked twice per message.
+of it asks the operating system for the process id; a thread-local costs a fifth of that, and is asked twice a message.
 """
 
 from __future__ import annotations
@@ -25,12 +25,18 @@ from pydist.errors import NotInProcess
 from pydist.stepped_task import SteppedTask
 
 if sys.version_info < (3, 12):
-    from asyncio.tasks import _current_tasks
-
-    # One dictionary operation instead of the enter and leave that would surround each step.
-    _make_current = _current_tasks.__setitem__
+    # Storing here is what _enter_task does, once it has looked whether another task runs.
+    _current_tasks: Any = vars(asyncio.tasks)["_current_tasks"]
 else:
-    from asyncio.tasks import _swap_current_task as _make_current
+    from asyncio.tasks import _swap_current_task
+
+    class _CurrentTasks:
+        """The current task of each loop, in the shape that 3.11 has it in."""
+
+        def __setitem__(self, loop: asyncio.AbstractEventLoop, task: Any) -> None:
+            _swap_current_task(loop, task)
+
+    _current_tasks: Any = _CurrentTasks()
 
 ROUNDS: Final = 8
 STEPS: Final = 32
@@ -95,7 +101,9 @@ class Scheduler:
                 self._run(loop, starmap(queue.popleft, repeat((), STEPS)))
                 if loop.time() > deadline:
                     break
-        except IndexError:  # the queue is empty; nothing else here raises it, since what a task raises ends with the task
+        except (
+            IndexError
+        ):  # the queue is empty; nothing else here raises it, since what a task raises ends with the task
             pass
         finally:
             running.scheduler = IDLE
@@ -106,10 +114,9 @@ class Scheduler:
                 loop.call_soon(self.run_batch, context=self.outside)
 
     def _run(self, loop: asyncio.AbstractEventLoop, ready: Iterator[Any]) -> None:
-        park = PARK
+        park, current = PARK, _current_tasks
         for task in ready:
-            self.current = task
-            _make_current(loop, task)
+            self.current = current[loop] = task
             try:
                 yielded = _step_unusual(task) if task.unusual else task.context.run(task.send, None)
             except StopIteration as stop:

@@ -1,14 +1,14 @@
 """A third-party asyncio task: a coroutine that somebody else than the event loop steps.
 
-asyncio documents under "Extending" what such a task must do to be one: be entered as the current task while it runs, and
-offer the methods of `asyncio.Task`. In return `asyncio.timeout`, `TaskGroup`, `to_thread`, aiohttp and anyio work inside
-it. Three things are less obvious:
+asyncio documents under "Extending" what such a task must do to be one: be entered as the current task while it runs,
+and offer the methods of `asyncio.Task`. In return `asyncio.timeout`, `TaskGroup`, `to_thread`, aiohttp and anyio work
+inside it. Three things are less obvious:
 
 - When the coroutine yields a future, the wake-up callback is registered with an empty context: the task enters its own
   context itself when it is stepped, and a context can't be entered twice.
 - anyio reads the attributes `_must_cancel` and `_fut_waiter`, so they bear asyncio's names.
-- It does not register itself with `asyncio.all_tasks()`: that costs a weak reference and a set entry for each of perhaps a
-  million processes, and the only reader, `asyncio.run` at its end, would cancel what the node stops in order.
+- It does not register itself with `asyncio.all_tasks()`: that costs a weak reference and a set entry for each of
+  perhaps a million processes, and its reader, `asyncio.run` at its end, would cancel what the node stops in order.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 if TYPE_CHECKING:
     from types import FrameType
+
 
 class Stepper(Protocol):
     """What a task needs of its scheduler."""

@@ -1,4 +1,4 @@
-"""`Supervisor`: starts children in order, starts them again when they crash, stops them in reverse (OTP's `supervisor`).
+"""`Supervisor`: starts children in order, restarts them when they crash, stops them in reverse (OTP's `supervisor`).
 
     await Supervisor.start_link(
         [child(Database, url, name="database"), child(Cache, restart="transient")],
@@ -51,7 +51,7 @@ log = structlog.get_logger("pydist")
 class Startable(Protocol):
     """What can start itself as a linked process: every `GenServer` and `Supervisor` class."""
 
-    async def start_link(self, *args: Any, name: str | None = None) -> Pid:
+    async def start_link(self, *args: Any, **kwargs: Any) -> Pid:
         """Start, linked to the caller, and return when it is ready."""
         ...
 
@@ -63,7 +63,7 @@ class ChildSpec:
     id: str
     start: Callable[[], Coroutine[Any, Any, Pid | None]]
     restart: Restart
-    shutdown: float | None | Literal["brutal_kill"]
+    shutdown: float | Literal["brutal_kill"] | None
     kind: Literal["worker", "supervisor"]
 
 
@@ -73,7 +73,7 @@ def child(
     id: str | None = None,  # noqa: A002  # OTP's name
     name: str | None = None,
     restart: Restart = "permanent",
-    shutdown: float | None | Literal["brutal_kill", "default"] = "default",
+    shutdown: float | Literal["brutal_kill", "default"] | None = "default",
 ) -> ChildSpec:
     """Describe a child.
 
@@ -96,8 +96,12 @@ def child(
         shutdown = None if is_supervisor else 5.0
     if isinstance(shutdown, int | float) and shutdown < 0:
         raise ValueError(f"shutdown is a number of seconds from 0, None or 'brutal_kill', not {shutdown!r}")
-    label = id or name or getattr(start, "__name__", "")
+    label = id or name or _function_name(start)
     return ChildSpec(label, _starter(start, args, name), restart, shutdown, "supervisor" if is_supervisor else "worker")
+
+
+def _function_name(start: Any) -> str:
+    return getattr(start, "__name__", repr(start))
 
 
 def _starter(start: Any, args: tuple[Any, ...], name: str | None) -> Callable[[], Coroutine[Any, Any, Pid | None]]:
@@ -130,7 +134,7 @@ class Failed(Message, tag="$child_failed"):
     """The child did not start; `reason` is its exit reason."""
 
 
-class StartChild(Request["Pid | Failed | None"], tag="$start_child"):
+class StartChild(Request["Pid | None | Failed"], tag="$start_child"):
     spec: ChildSpec
 
 
@@ -138,7 +142,7 @@ class TerminateChild(Request["Failed | None"], tag="$terminate_child"):
     id: str
 
 
-class RestartChild(Request["Pid | Failed | None"], tag="$restart_child"):
+class RestartChild(Request["Pid | None | Failed"], tag="$restart_child"):
     id: str
 
 
@@ -161,7 +165,7 @@ async def start_child(supervisor: Server, spec: ChildSpec) -> Pid | None:
 
 
 async def terminate_child(supervisor: Server, id: str) -> None:  # noqa: A002  # OTP's name
-    """Stop a child; it stays known, and can be restarted, unless it is temporary. Raises ChildError if there is none."""
+    """Stop a child; unless it is temporary it stays known, and can be restarted. Raises ChildError if there is none."""
     _value(await call(supervisor, TerminateChild(id), timeout=None))
 
 
@@ -218,7 +222,7 @@ class Supervisor(GenServer):
     """See the head of this file. Usually not subclassed: start it with its children."""
 
     @classmethod
-    async def start_link(
+    async def start_link(  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]  # a supervisor is started with its children
         cls,
         children: Sequence[ChildSpec] = (),
         *,
@@ -251,7 +255,9 @@ class Supervisor(GenServer):
         budget = RestartBudget(intensity, period)
         return await super().start_link(tuple(children), strategy, budget, name=name)
 
-    async def init(self, specs: Sequence[ChildSpec] = (), strategy: Strategy = "one_for_one", budget: Any = None) -> None:
+    async def init(
+        self, specs: Sequence[ChildSpec] = (), strategy: Strategy = "one_for_one", budget: Any = None
+    ) -> None:
         """Start the children."""
         trap_exit(True)
         self._strategy: Strategy = strategy
@@ -312,7 +318,9 @@ class Supervisor(GenServer):
     async def _restart(self, failed: _Child) -> None:
         _, runtime = acting()
         if not self._budget.spend(runtime.loop.time()):
-            log.error("supervisor_gives_up", supervisor=self_pid(), child=failed.spec.id, intensity=self._budget.intensity)
+            log.error(
+                "supervisor_gives_up", supervisor=self_pid(), child=failed.spec.id, intensity=self._budget.intensity
+            )
             failed.restarting = False
             raise Stop(SHUTDOWN)
         concerned = affected(self._strategy, self._children, self._children.index(failed))
@@ -327,8 +335,8 @@ class Supervisor(GenServer):
     async def _start_again(self, each: _Child) -> bool:
         result = await self._start(each)
         each.restarting = isinstance(result, Failed)
-        if each.restarting:
-            log.error("child_start_failed", supervisor=self_pid(), child=each.spec.id, reason=cast("Failed", result).reason)
+        if isinstance(result, Failed):
+            log.error("child_start_failed", supervisor=self_pid(), child=each.spec.id, reason=result.reason)
             send(self_pid(), _TryAgain(each.spec.id))
         return not each.restarting
 
@@ -406,7 +414,7 @@ class Supervisor(GenServer):
             log.error("child_shutdown_error", supervisor=self_pid(), child=each.spec.id, reason=reason)
 
 
-async def _shut_down(pid: Pid, ref: Ref, shutdown: float | None | str) -> Reason:
+async def _shut_down(pid: Pid, ref: Ref, shutdown: float | str | None) -> Reason:
     if shutdown == "brutal_kill":
         exit(pid, KILL)
         return (await receive(ref)).reason

@@ -1,8 +1,8 @@
 """Deadlines of waiting processes, at one loop timer for all of them.
 
-A receive with a timeout is made and met far more often than it expires, so nothing is pushed or cancelled for each. Every
-process has at most one entry in the heap; while that entry fires no later than the process's deadline it is left alone, and
-when it fires too early it is pushed again. A server that makes a million calls with the same timeout costs one entry.
+A receive with a timeout is made and met far more often than it expires, so nothing is pushed or cancelled for each.
+Every process has at most one entry in the heap; while that entry fires no later than the process's deadline it is left
+alone, and when it fires too early it is pushed again. A million calls with the same timeout cost a server one entry.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which links and monitors cross the connection to one node, so that its loss finds them without a look at every process.
+"""Which links and monitors cross the connection to one node: its loss finds them without asking every process.
 
 Links are pairs of a local and a remote pid; a monitor is known by its ref, and by the local process that has it or is
 watched by it. All operations are O(1). The tables of the processes themselves (`core/relations.py`) stay the truth.

@@ -1,14 +1,14 @@
 """Links and monitors of one process: who must hear of its end, and of whose end it wants to hear.
 
-Rules (semantics: Erlang's distribution protocol, "Link Protocol" and MONITOR_P; the same locally and between nodes):
+Rules (Erlang's distribution protocol, "Link Protocol" and MONITOR_P; the same locally and between nodes):
 
-- There is at most one link per pair. Each end keeps the partner and whether the link is *active*; an inactive one remembers
-  the id of the UNLINK that was sent, until its acknowledgement comes.
+- There is at most one link per pair. Each end keeps the partner and whether the link is *active*; an inactive one
+  remembers the id of the UNLINK that was sent, until its acknowledgement comes.
 - LINK received creates a link where none is, and is otherwise ignored, even on an inactive one: it was sent before our
   UNLINK arrived there.
 - UNLINK received drops an active link and leaves an inactive one; it is always acknowledged.
-- An acknowledgement counts only if the link is inactive and the ids are equal. That settles the race of two processes that
-  link and unlink at the same time.
+- An acknowledgement counts only if the link is inactive and the ids are equal. That settles the race of two processes
+  that link and unlink at the same time.
 - An exit signal by a link that isn't active is dropped.
 - Monitors are one-way, independent and stack.
 
@@ -70,7 +70,7 @@ class Relations:
             del self.links[partner]
 
     def link_broken(self, partner: Pid) -> bool:
-        """An exit signal by the link, or the loss of its connection; True if the link was active, and the signal counts."""
+        """An exit signal by the link, or the loss of its connection; True if the link was active: the signal counts."""
         return self.links.pop(partner, None) == _ACTIVE
 
     def active_links(self) -> list[Pid]:

@@ -1,4 +1,4 @@
-"""What a supervisor decides when a child ends: whether to start it again, whom else that concerns, and when it is enough.
+"""What a supervisor decides when a child ends: whether to start it again, whom else that concerns, when to give up.
 
 Pure: `now` is an argument, and the answer is a plan that the supervisor performs. Source: OTP's `supervisor.erl`
 (`add_restart/1`, `restart/2`) and the Supervision Principles of its manual.

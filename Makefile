@@ -1,0 +1,41 @@
+# Each target sets up what it needs: a virtual environment in .venv, and Debian packages where they are missing.
+# Another Python than the first one found: make PYTHON=python3.13. Arguments for the program: make bench ARGS=--quick.
+
+PYTHON ?= python3
+ARGS ?=
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench
+
+help: ## show the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: $(INSTALLED) ## start the example: three nodes on this machine, and a page to publish and watch video
+	@$(BIN)/python -m examples.sfu $(ARGS)
+
+test: $(INSTALLED) ## run all tests, those with real browsers and Erlang nodes too
+	@.ci/packages erl:erlang-base epmd:erlang-base chromium:chromium
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(INSTALLED) ## check format, lint, types and the import law
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pyright
+	$(BIN)/python -m pytest -q tests/test_layers.py
+
+bench: $(INSTALLED) ## measure pydist, and the BEAM beside it where erl is there
+	@.ci/packages erl:erlang-base || echo "pydist: going on without the BEAM" >&2
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+# A .venv without pip is one that was begun and not finished, or whose Python is gone: it is made anew.
+$(INSTALLED): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "pydist needs Python 3.11 or newer, and '$(PYTHON)' is not: name another, as in: make PYTHON=python3.13" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+		.ci/packages "python-with-venv:$$($(PYTHON) -c 'import sys; print("python3.%d-venv" % sys.version_info[1])')"
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[sfu,dev]'
+	@touch $@

@@ -1,0 +1,113 @@
+"""A connection after its handshake: signals and bytes, both ways, and the net tick.
+
+Order is the order of the calls, for every kind of signal. Input that breaks the protocol raises a
+:class:`pydist.errors.WireError`; the connection is of no use afterwards, and the driver closes it.
+"""
+
+from __future__ import annotations
+
+from pydist.core.handshake import Identity
+from pydist.core.outbox import Outbox
+from pydist.core.ticker import INTENSITY, NET_TICKTIME, Due, Ticker
+from pydist.errors import WireError
+from pydist.terms import Pid
+from pydist.wire.codec import Encoder
+from pydist.wire.control import Incoming, Send, Signal, SignalReader
+from pydist.wire.framing import FRAME_LIMIT, LONG, TICK, FrameBuffer
+
+
+class Connection:
+    """The machine of one connection between `local` and `peer`.
+
+    `net_ticktime` is in seconds; `frame_limit` in bytes, for what is sent as well as for what is taken.
+    """
+
+    def __init__(
+        self,
+        local: Identity,
+        peer: Identity,
+        now: float,
+        *,
+        net_ticktime: float = NET_TICKTIME,
+        intensity: int = INTENSITY,
+        frame_limit: int = FRAME_LIMIT,
+    ) -> None:
+        self.local = local
+        self.peer = peer
+        self._net_ticktime = net_ticktime
+        self._ticker = Ticker(now, net_ticktime=net_ticktime, intensity=intensity)
+        self._frames = FrameBuffer(LONG, frame_limit)
+        self._reader = SignalReader(local.home, peer.home)
+        self.outbox = Outbox(Encoder(), frame_limit=frame_limit)
+        # The hot path: bound here, it costs no call of its own.
+        self.send_message = self.outbox.send
+
+    @property
+    def pending(self) -> int:
+        """Bytes that wait to be written."""
+        return self.outbox.size
+
+    def reaches(self, pid: Pid) -> bool:
+        """True when `pid` is of the peer's present incarnation. Only then may its number be used here."""
+        return pid.creation == self.peer.creation and pid.node == self.peer.node
+
+    def send(self, signal: Signal) -> None:
+        """Queue a signal. Its pid at the peer's side must be one that `reaches` is true of.
+
+        Raises:
+            EncodeError: its message or reason can't cross the wire. Nothing was queued.
+        """
+        if type(signal) is Send:
+            self.outbox.send(signal.target.number, signal.message)
+        else:
+            self.outbox.signal(signal)
+
+    def receive_data(self, data: bytes, now: float) -> list[Incoming]:  # noqa: ARG002  # all machines have these verbs
+        """Take bytes from the peer; the signals that are whole now, in order.
+
+        Raises:
+            FrameTooLarge: a frame announces more than the limit.
+            DecodeError: a frame holds anything but signals.
+        """
+        self._ticker.heard = True
+        self._frames.feed(data)
+        signals: list[Incoming] = []
+        while (frame := self._frames.next_frame()) is not None:
+            if frame:
+                signals += self._reader.read(frame)
+        return signals
+
+    def receive_eof(self, now: float) -> None:  # noqa: ARG002
+        """The peer closed the transport.
+
+        Raises:
+            WireError: in the middle of a frame.
+        """
+        if len(self._frames):
+            raise WireError("the peer closed the connection in the middle of a frame")
+
+    def data_to_send(self, limit: int | None = None) -> bytes:
+        """What is to be written now: all that waits, or with `limit` whole frames until there are that many bytes."""
+        data = self.outbox.take(limit)
+        if data and data != TICK:
+            # A tick that counted as written would keep back the next one.
+            self._ticker.spoke = True
+        return data
+
+    def next_timer(self) -> float:
+        """When `handle_timer` is to be called."""
+        return self._ticker.next_timer()
+
+    def handle_timer(self, now: float) -> None:
+        """Queue a tick when one is due.
+
+        Raises:
+            WireError: nothing was heard for the whole `net_ticktime`.
+        """
+        match self._ticker.handle_timer(now):
+            case Due.DOWN:
+                raise WireError(f"nothing heard for {self._net_ticktime:g} s (net_ticktime)")
+            case Due.TICK if not self.pending:
+                self.outbox.tick()
+            case _:
+                pass

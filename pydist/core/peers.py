@@ -1,0 +1,231 @@
+"""The table of peers: to whom we are connected, whom we are dialling, and what waits for it (OTP: `net_kernel.erl`).
+
+There is never more than one connection to a name. When both nodes dial at once, the attempt of the greater name
+survives; whoever is refused waits to be replaced, and fails nobody. When a peer dials us while we believe we are
+connected, it is asked (`ALIVE`) and what it says counts: what is there is torn down first.
+
+| state    | input                              | next     | effects                                          |
+|----------|------------------------------------|----------|--------------------------------------------------|
+| (none)   | send                               | DIALLING | Connect                                          |
+| (none)   | decide                             | (none)   | answer OK                                        |
+| DIALLING | send                               | DIALLING | the signal waits                                 |
+| DIALLING | decide, our name is the greater    | DIALLING | answer NOK                                       |
+| DIALLING | decide, theirs is                  | YIELDED  | answer OK_SIMULTANEOUS, Drop                     |
+| DIALLING | refused                            | YIELDED  |                                                  |
+| DIALLING | failed, or out of time             | (none)   | Drop, Undelivered                                |
+| YIELDED  | send                               | YIELDED  | the signal waits                                 |
+| YIELDED  | decide                             | YIELDED  | answer OK                                        |
+| YIELDED  | out of time                        | (none)   | Undelivered                                      |
+| any      | connected, first                   | UP       | Drop an attempt of ours, Up with what waited     |
+| UP       | decide                             | UP       | answer ALIVE                                     |
+| UP       | connected, in place of this link   | UP       | Close and Down the old one, Up                   |
+| UP       | connected, in place of an older    | UP       | Close the new one: the peer has left it already  |
+| UP       | disconnected                       | (none)   | Down                                             |
+
+Every method is given what happened and returns what is to be done, in order. A link is whatever the driver knows a
+connection by; an attempt is a number. Inputs about attempts and links that are no longer in the table do nothing, save
+that a link which comes up too late is to be closed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+from typing import Any, Final, Generic, TypeAlias, TypeVar
+
+import attrs
+
+from pydist.core.handshake import Status
+from pydist.errors import ConnectionFull
+from pydist.wire.codec import Encoder
+from pydist.wire.control import Signal, snapshot
+
+L = TypeVar("L")
+
+CONNECT_TIME: Final = 7.0
+"""Seconds from the first signal to the connection, waiting to be replaced included (OTP: `net_setuptime`)."""
+
+WAITING_LIMIT: Final = 16 * 1024 * 1024
+"""Bytes that may wait for one connection."""
+
+
+@attrs.frozen
+class Connect:
+    """Look the node up, dial it, and report `connected`, `refused` or `failed` under this attempt."""
+
+    node: str
+    attempt: int
+
+
+@attrs.frozen
+class Drop:
+    """Give this attempt up without a word."""
+
+    attempt: int
+
+
+@attrs.frozen
+class Close(Generic[L]):
+    """Close this link."""
+
+    link: L
+    reason: str
+
+
+@attrs.frozen
+class Up(Generic[L]):
+    """The link to `node` is there; send what waited for it through the ordinary way, in order."""
+
+    node: str
+    link: L
+    waiting: list[Signal]
+
+
+@attrs.frozen
+class Down(Generic[L]):
+    """The link to `node` is gone: its links and monitors get `noconnection`."""
+
+    node: str
+    link: L
+    reason: str
+
+
+@attrs.frozen
+class Undelivered:
+    """There will be no connection; each of these signals meets `noconnection`."""
+
+    node: str
+    waiting: list[Signal]
+    reason: str
+
+
+Effect: TypeAlias = Connect | Drop | Close[Any] | Up[Any] | Down[Any] | Undelivered
+
+
+@attrs.frozen
+class Decision(Generic[L]):
+    """The answer to an acceptor's `Decide`. Hand `replaces` back with `connected`."""
+
+    status: Status
+    replaces: L | None = None
+    effects: tuple[Effect, ...] = ()
+
+
+@attrs.define
+class _Pending:
+    """No connection yet. DIALLING with an attempt, YIELDED without."""
+
+    attempt: int | None
+    deadline: float
+    waiting: list[Signal] = attrs.field(factory=list[Signal])
+    size: int = 0
+
+
+class Peers(Generic[L]):
+    """The table of the node `me`. Times are in seconds, `waiting_limit` in bytes."""
+
+    def __init__(self, me: str, *, connect_time: float = CONNECT_TIME, waiting_limit: int = WAITING_LIMIT) -> None:
+        self.up: dict[str, L] = {}
+        """The live connections. Look up here first; `send` is for nodes that are not in it."""
+        self._me = me
+        self._connect_time = connect_time
+        self._waiting_limit = waiting_limit
+        self._pending: dict[str, _Pending] = {}
+        self._attempts = count(1)
+        self._encoder = Encoder()
+
+    def send(self, node: str, signal: Signal, now: float) -> list[Effect]:
+        """Let a signal wait for the connection to `node`, which is not up; the first one asks for it.
+
+        Raises:
+            EncodeError: its message or reason can't cross the wire.
+            ConnectionFull: too much waits already.
+        """
+        signal, size = snapshot(signal, self._encoder)
+        pending = self._pending.get(node)
+        effects = [] if pending else self.connect(node, now)
+        pending = self._pending[node]
+        if pending.size + size > self._waiting_limit:
+            raise ConnectionFull(
+                f"{pending.size} bytes wait for the connection to {node}, the limit is {self._waiting_limit}"
+            )
+        pending.waiting.append(signal)
+        pending.size += size
+        return effects
+
+    def connect(self, node: str, now: float) -> list[Effect]:
+        """Ask for a connection to `node` without sending anything."""
+        if node in self.up or node in self._pending:
+            return []
+        attempt = next(self._attempts)
+        self._pending[node] = _Pending(attempt, now + self._connect_time)
+        return [Connect(node, attempt)]
+
+    def decide(self, node: str) -> Decision[L]:
+        """What to answer `node`, which dialled us and has proven itself."""
+        if node in self.up:
+            return Decision(Status.ALIVE, self.up[node])
+        pending = self._pending.get(node)
+        if pending is None or pending.attempt is None:
+            return Decision(Status.OK)
+        if self._me > node:
+            return Decision(Status.NOK)
+        return Decision(Status.OK_SIMULTANEOUS, None, tuple(_drop(pending)))
+
+    def confirm(self, node: str, attempt: int | None) -> bool:
+        """What to answer `node`, which believes we are connected: is this attempt the real one?"""
+        pending = self._pending.get(node)
+        return pending is not None and attempt is not None and pending.attempt == attempt
+
+    def connected(self, node: str, link: L, *, attempt: int | None = None, replaces: L | None = None) -> list[Effect]:
+        """A handshake ended well. `attempt` names ours; for theirs, `replaces` is what `decide` returned."""
+        old = self.up.get(node)
+        if attempt is not None and not self.confirm(node, attempt):
+            return [Close(link, "this attempt was given up")]
+        if old is not None and old is not replaces:
+            return [Close(link, "a newer connection is there already")]
+        effects: list[Effect] = []
+        if old is not None:
+            effects = [Close(old, "replaced by the peer"), Down(node, old, "replaced by the peer")]
+        pending = self._pending.pop(node, None)
+        if pending is not None and attempt is None:
+            effects += _drop(pending)
+        self.up[node] = link
+        return [*effects, Up(node, link, pending.waiting if pending else [])]
+
+    def disconnected(self, node: str, link: L, reason: str) -> list[Effect]:
+        """A link was lost."""
+        if self.up.get(node) is not link:
+            return []
+        del self.up[node]
+        return [Down(node, link, reason)]
+
+    def refused(self, node: str, attempt: int | None) -> list[Effect]:
+        """Our attempt was answered NOK: the peer's own one is on its way, and what waits here waits for that."""
+        if self.confirm(node, attempt):
+            self._pending[node].attempt = None
+        return []
+
+    def failed(self, node: str, attempt: int | None, reason: str) -> list[Effect]:
+        """Our attempt came to nothing."""
+        return self._give_up(node, reason) if self.confirm(node, attempt) else []
+
+    def next_timer(self) -> float | None:
+        """When `handle_timer` is to be called, if at all."""
+        return min((pending.deadline for pending in self._pending.values()), default=None)
+
+    def handle_timer(self, now: float) -> list[Effect]:
+        """Give up what took too long."""
+        late = [node for node, pending in self._pending.items() if pending.deadline <= now]
+        reason = f"no connection within {self._connect_time:g} s"
+        return [effect for node in late for effect in self._give_up(node, reason)]
+
+    def _give_up(self, node: str, reason: str) -> list[Effect]:
+        pending = self._pending.pop(node)
+        return [*_drop(pending), Undelivered(node, pending.waiting, reason)]
+
+
+def _drop(pending: _Pending) -> Iterator[Drop]:
+    if pending.attempt is not None:
+        yield Drop(pending.attempt)
+        pending.attempt = None

@@ -1,0 +1,131 @@
+"""Connections within one event loop, without sockets: several nodes in one test.
+
+Bytes arrive in order, one callback of the loop later, and nothing is ever short of room: `pause_writing` is never
+called. The network can be broken on purpose: `cut` ends all connections as a reset does, `silence` lets every byte
+vanish while the connections stay, which only a net tick can notice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from pydist.errors import PortInUse, Unreachable
+from pydist.transport import Listener, P
+
+
+class MemoryListener:
+    """An address in a :class:`MemoryNetwork`."""
+
+    def __init__(self, network: MemoryNetwork, host: str, port: int) -> None:
+        self._network = network
+        self.host = host
+        self.port = port
+
+    def close(self) -> None:
+        """Take no more connections."""
+        self._network.listeners.pop((self.host, self.port), None)
+
+
+class MemoryNetwork:
+    """All addresses and connections of one test."""
+
+    def __init__(self) -> None:
+        self.listeners: dict[tuple[str, int], Callable[[], asyncio.Protocol]] = {}
+        self.transports: list[MemoryTransport] = []
+        """Both ends of every open connection."""
+        self.silent = False
+
+    async def listen(self, protocol_factory: Callable[[], asyncio.Protocol], host: str, port: int) -> Listener:
+        """Take connections at `host`:`port`; see :class:`pydist.transport.Network`."""
+        if port == 0:
+            port = next(port for port in range(49152, 65536) if (host, port) not in self.listeners)
+        if (host, port) in self.listeners:
+            raise PortInUse(f"another node listens at {host}:{port}: choose another port")
+        self.listeners[host, port] = protocol_factory
+        return MemoryListener(self, host, port)
+
+    async def dial(self, protocol_factory: Callable[[], P], host: str, port: int, timeout: float) -> P:  # noqa: ARG002, ASYNC109  # of the interface
+        """Connect to `host`:`port`; see :class:`pydist.transport.Network`."""
+        await asyncio.sleep(0)
+        answer = self.listeners.get((host, port))
+        if answer is None:
+            raise Unreachable(f"no connection to {host}:{port}: nobody listens there")
+        protocol = protocol_factory()
+        here = MemoryTransport(self, protocol, (host, port))
+        there = MemoryTransport(self, answer(), (host, 0))
+        here.other, there.other = there, here
+        self.transports += [here, there]
+        there.begin()
+        here.begin()
+        return protocol
+
+    def cut(self) -> None:
+        """End all connections, as a reset does."""
+        for transport in list(self.transports):
+            transport.lose(ConnectionResetError("the network was cut"))
+
+    def silence(self) -> None:
+        """Let everything vanish that is written from now on."""
+        self.silent = True
+
+
+class MemoryTransport(asyncio.Transport):
+    """One end of a connection."""
+
+    other: MemoryTransport
+
+    def __init__(self, network: MemoryNetwork, protocol: asyncio.Protocol, peername: tuple[str, int]) -> None:
+        super().__init__({"peername": peername})
+        self._network = network
+        self._protocol = protocol
+        self._loop = asyncio.get_running_loop()
+        self._closing = False
+        self._lost = False
+
+    def begin(self) -> None:
+        """Hand the transport to its protocol."""
+        self._protocol.connection_made(self)
+
+    def write(self, data: bytes | bytearray | memoryview[Any]) -> None:
+        """Bring the bytes to the other end, soon."""
+        if not self._closing and not self._network.silent:
+            self._loop.call_soon(self.other.arrive, bytes(data))
+
+    def arrive(self, data: bytes) -> None:
+        """Bytes of the other end are here."""
+        if not self._lost:
+            self._protocol.data_received(data)
+
+    def close(self) -> None:
+        """End the connection behind what was written."""
+        if self._closing:
+            return
+        self._closing = True
+        self._loop.call_soon(self.lose, None)
+        if not self._network.silent:
+            self._loop.call_soon(self.other.lose, None)
+
+    def abort(self) -> None:
+        """As `close`: nothing waits here that could be thrown away."""
+        self.close()
+
+    def lose(self, error: Exception | None) -> None:
+        """The connection is over at this end."""
+        if self._lost:
+            return
+        self._closing = self._lost = True
+        self._network.transports.remove(self)
+        self._loop.call_soon(self._protocol.connection_lost, error)
+
+    def is_closing(self) -> bool:
+        """True from `close` on."""
+        return self._closing
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """Without effect: there is no buffer."""
+
+    def get_write_buffer_size(self) -> int:
+        """Nothing waits."""
+        return 0

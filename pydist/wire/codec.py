@@ -1,0 +1,337 @@
+"""Terms as msgpack, such that what is sent arrives equal and of the same type.
+
+None, bools, floats, strings, bytes, lists, dicts and integers of 64 bits are what msgpack has; its C code packs and
+unpacks them without a call into Python. The rest are extensions (`docs/wire.md` has the bytes):
+
+* Leaves hold their own bytes: atoms, pids, refs, aliases, larger integers.
+* Tuples, sets, frozensets and messages are arrays whose first item is a *head*, an extension that says what the array
+  stands for. So the whole term is packed in one pass into one buffer, and unpacked in one: nothing is copied once more
+  for each level, and msgpack's own limit of depth (1,024 arrays and maps) is the limit. Payloads nested inside payloads
+  would cost time and memory in proportion to size times depth, and C stack beyond measure.
+
+Not told apart, because msgpack's C code takes them without asking: a bytearray or memoryview arrives as bytes.
+`msgpack.Timestamp` and `msgpack.ExtType` with a code that is not used here arrive as they were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from struct import Struct
+from typing import Any, Final, Protocol, TypeVar, cast
+
+import attrs
+import msgpack
+from msgpack import ExtType, StackError
+
+from pydist.errors import DecodeError, EncodeError
+from pydist.message import Message, Opaque, class_of_tag
+from pydist.terms import Alias, Atom, Pid, Ref
+
+ATOM: Final = 1
+PID: Final = 2
+REF: Final = 3
+ALIAS: Final = 4
+INTEGER: Final = 5
+TUPLE: Final = 16
+SET: Final = 17
+FROZENSET: Final = 18
+MESSAGE: Final = 19
+
+_msgpack: Any = msgpack  # it has no annotations
+_unpackb = _msgpack.unpackb
+_type_of: Final[Callable[[Any], type[Any]]] = cast("Any", type)
+_new_tuple: Final[Callable[[type[ExtType], tuple[int, bytes]], ExtType]] = cast("Any", tuple).__new__
+
+_ID: Final = Struct(">QI")
+_TWO_IDS: Final = Struct(">QIQIB")
+
+KEPT_BUFFER: Final = 4 * 1024 * 1024
+"""A packer that has grown past this many bytes is replaced: msgpack never gives its buffer back."""
+
+
+@attrs.frozen
+class Encoded:
+    """A term that was encoded before. Only as a whole message or reason, never inside another term."""
+
+    data: bytes
+
+
+# Writing -------------------------------------------------------------------------------------------------------------
+
+
+def _leaf(code: int, data: bytes) -> ExtType:
+    """An ExtType without its constructor's checks, which take longer than all the rest."""
+    return _new_tuple(ExtType, (code, data))
+
+
+def _alias(alias: Alias) -> ExtType:
+    pid, ref = alias.pid, alias.ref
+    node = pid.node.encode()
+    # Both are of one node, unless somebody made the alias by hand.
+    other = b"" if ref.node == pid.node else ref.node.encode()
+    return _leaf(ALIAS, _TWO_IDS.pack(pid.number, pid.creation, ref.number, ref.creation, len(node)) + node + other)
+
+
+def _integer(value: int) -> ExtType:
+    return _leaf(INTEGER, value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True))
+
+
+_LEAVES: Final[dict[type, Callable[[Any], ExtType]]] = {
+    Atom: lambda atom: _leaf(ATOM, atom.name.encode()),
+    Pid: lambda pid: _leaf(PID, _ID.pack(pid.number, pid.creation) + pid.node.encode()),
+    Ref: lambda ref: _leaf(REF, _ID.pack(ref.number, ref.creation) + ref.node.encode()),
+    Alias: _alias,
+    int: _integer,
+}
+
+_TUPLE_HEAD: Final = ExtType(TUPLE, b"")
+_SET_HEADS: Final[dict[type, ExtType]] = {set: ExtType(SET, b""), frozenset: ExtType(FROZENSET, b"")}
+
+
+class Encoder:
+    """Encodes one term after the other. Not for use by several threads."""
+
+    __slots__ = ("_heads", "_pack")
+
+    def __init__(self) -> None:
+        self._heads: dict[type, ExtType] = {}
+        self._pack = self._new_packer()
+
+    def encode(self, value: Any) -> bytes:
+        """The bytes of `value`.
+
+        Raises:
+            EncodeError: there is something in it that can't cross the wire; names it and where it is.
+        """
+        pack = self._pack
+        # A packer is not re-entrant, and a finaliser that sends may run in the middle of this.
+        self._pack = _encode_afresh
+        try:
+            data = pack(value)
+        except Exception as error:
+            if type(value) is Encoded:
+                # Rare, and so not worth a question for each value.
+                return value.data
+            raise _refusal(value, error) from error
+        finally:
+            self._pack = pack
+        if len(data) > KEPT_BUFFER:
+            self._pack = self._new_packer()
+        return data
+
+    def _new_packer(self) -> Callable[[Any], bytes]:
+        packer = _msgpack.Packer(strict_types=True, default=self._default, buf_size=4096)
+        return cast("Callable[[Any], bytes]", packer.pack)
+
+    def _default(self, value: Any) -> Any:
+        """What msgpack is to pack in place of a value that it has no type for."""
+        kind = _type_of(value)
+        if kind is tuple:
+            return [_TUPLE_HEAD, *value]
+        head = self._heads.get(kind)
+        if head is not None:
+            return [head, *value.__fieldvalues__()]
+        leaf = _LEAVES.get(kind)
+        if leaf is not None:
+            return leaf(value)
+        if kind in _SET_HEADS:
+            return [_SET_HEADS[kind], *value]
+        if kind is Opaque:
+            return [ExtType(MESSAGE, value.tag.encode()), *value.fields]
+        if isinstance(value, Message) and kind.__tag__:
+            self._heads[kind] = ExtType(MESSAGE, kind.__tag__.encode())
+            return self._default(value)
+        raise _Unsendable
+
+
+def _encode_afresh(value: Any) -> bytes:
+    return Encoder().encode(value)
+
+
+class _Unsendable(Exception):
+    """No type that crosses the wire; `_refusal` finds out where it is."""
+
+
+def _refusal(value: Any, error: Exception) -> EncodeError:
+    if not isinstance(error, _Unsendable):
+        return EncodeError(f"a {type(value).__qualname__} can't be sent: {error}")
+    path, culprit = _find_unsendable(value)
+    kind = _type_of(culprit)
+    return EncodeError(
+        f"message{path} is a {kind.__module__}.{kind.__qualname__}, which can't be sent: send what it stands for as "
+        "None, bool, int, float, str, bytes, list, tuple, dict, set, frozenset, Atom, Pid, Ref, Alias, or a subclass "
+        "of pydist.Message"
+    )
+
+
+_PLAIN: Final = frozenset({type(None), bool, float, str, bytes, bytearray, memoryview, ExtType, *_LEAVES})
+
+
+def _find_unsendable(value: Any) -> tuple[str, Any]:
+    """The first part of `value` that has no place on the wire, and the path to it."""
+    waiting: list[tuple[str, Any]] = [("", value)]
+    while waiting:
+        path, part = waiting.pop()
+        kind = _type_of(part)
+        if kind is dict:
+            waiting += [(f"{path}[{key!r:.40}]", item) for key, item in part.items()]
+            waiting += [(f"{path} (key {key!r:.40})", key) for key in part]
+        elif kind in (list, tuple):
+            waiting += [(f"{path}[{index}]", item) for index, item in enumerate(part)]
+        elif kind in _SET_HEADS:
+            waiting += [(f"{path} (member)", item) for item in part]
+        elif kind is Opaque:
+            waiting.append((f"{path}.fields", part.fields))
+        elif isinstance(part, Message) and kind.__tag__:
+            waiting += [
+                (f"{path}.{name}", item) for name, item in zip(part.__fields__, part.__fieldvalues__(), strict=True)
+            ]
+        elif kind not in _PLAIN:
+            return path, part
+    return "", value
+
+
+# Reading -------------------------------------------------------------------------------------------------------------
+
+_I = TypeVar("_I", Pid, Ref)
+_T = TypeVar("_T")
+
+
+class TooDeep(DecodeError):
+    """More arrays and maps inside each other than msgpack unpacks."""
+
+
+def _read_id(kind: type[_I], data: bytes) -> _I:
+    number, creation = _ID.unpack_from(data)
+    return kind(str(data[_ID.size :], "utf-8"), number, creation)
+
+
+def _read_alias(data: bytes) -> Alias:
+    pid_number, pid_creation, ref_number, ref_creation, size = _TWO_IDS.unpack_from(data)
+    node = str(data[_TWO_IDS.size : _TWO_IDS.size + size], "utf-8")
+    other = str(data[_TWO_IDS.size + size :], "utf-8")
+    return Alias(Pid(node, pid_number, pid_creation), Ref(other or node, ref_number, ref_creation))
+
+
+_READ_LEAF: Final[dict[int, Callable[[bytes], Any]]] = {
+    ATOM: lambda data: Atom(str(data, "utf-8")),
+    PID: lambda data: _read_id(Pid, data),
+    REF: lambda data: _read_id(Ref, data),
+    ALIAS: _read_alias,
+    INTEGER: lambda data: int.from_bytes(data, "big", signed=True),
+}
+
+_COLLECTIONS: Final[dict[int, type]] = {TUPLE: tuple, SET: set, FROZENSET: frozenset}
+_COLLECTION_TYPES: Final = frozenset(_COLLECTIONS.values())
+
+
+@attrs.define
+class _Tag:
+    """The head of a message whose class is unknown here, or is made by a metaclass of its own."""
+
+    tag: str
+
+    def make(self, fields: list[Any]) -> Message | Opaque:
+        cls = class_of_tag(self.tag)
+        return Opaque(self.tag, tuple(fields)) if cls is None else _message(cls, fields)
+
+
+def _message(cls: type[Message], fields: list[Any]) -> Message | Opaque:
+    try:
+        return cls(*fields[: len(cls.__fields__)])
+    except Exception:  # noqa: BLE001  # whatever a user's validator raises: the peer may have a newer class
+        return Opaque(cls.__tag__, tuple(fields))
+
+
+class Stream(Protocol):
+    """What is used of msgpack's Unpacker."""
+
+    def unpack(self) -> Any:
+        """The next term."""
+        ...
+
+    def read_array_header(self) -> int:
+        """The number of items of the array that begins here; they come next."""
+        ...
+
+
+class Decoder:
+    """Decodes terms. Not for use by several threads."""
+
+    __slots__ = ("_heads", "_on_array", "_on_extension")
+
+    def __init__(self) -> None:
+        # Heads seen and not yet used up by their arrays.
+        self._heads = 0
+        self._on_extension = self._extension
+        self._on_array = self._array
+
+    def decode(self, data: bytes) -> Any:
+        """The term whose bytes these are, all of them.
+
+        Raises:
+            DecodeError: they are no term. :class:`TooDeep` for one that nests too deep.
+        """
+        self._heads = 0
+        try:
+            # No length in the data is believed that is more than the bytes there are.
+            value = _unpackb(data, strict_map_key=False, ext_hook=self._on_extension, list_hook=self._on_array)
+        except Exception as error:
+            raise _broken(error) from error
+        if self._heads:
+            raise DecodeError(_STRAY)
+        return value
+
+    def read_stream(self, data: bytes, read: Callable[[Stream], _T]) -> _T:
+        """What `read` makes of `data`, piece by piece; it has to use all of it.
+
+        Raises:
+            DecodeError: as `decode`, or bytes are left over.
+        """
+        self._heads = 0
+        stream = _msgpack.Unpacker(
+            strict_map_key=False, ext_hook=self._on_extension, list_hook=self._on_array, max_buffer_size=len(data)
+        )
+        stream.feed(data)
+        try:
+            value = read(stream)
+        except Exception as error:
+            raise _broken(error) from error
+        if self._heads or stream.tell() != len(data):
+            raise DecodeError(_STRAY)
+        return value
+
+    def _extension(self, code: int, data: bytes) -> Any:
+        """A leaf, or the head of an array: the class that the array is to become, or a :class:`_Tag`."""
+        if code == MESSAGE:
+            self._heads += 1
+            tag = str(data, "utf-8")
+            cls = class_of_tag(tag)
+            return cls if type(cls) is type else _Tag(tag)
+        collection = _COLLECTIONS.get(code)
+        if collection is not None:
+            self._heads += 1
+            return collection
+        leaf = _READ_LEAF.get(code)
+        return leaf(data) if leaf is not None else ExtType(code, data)
+
+    def _array(self, items: list[Any]) -> Any:
+        if not items:
+            return items
+        head = items[0]
+        kind = _type_of(head)
+        if kind is not type and kind is not _Tag:
+            return items
+        self._heads -= 1
+        del items[0]
+        if kind is _Tag:
+            return head.make(items)
+        return head(items) if head in _COLLECTION_TYPES else _message(head, items)
+
+
+_STRAY: Final = "bytes behind the last term, or the head of a tuple, set or message that is not the first of an array"
+
+
+def _broken(error: Exception) -> DecodeError:
+    kind = TooDeep if isinstance(error, StackError) else DecodeError
+    return kind(f"not a term: {type(error).__name__} {error}")

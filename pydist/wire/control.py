@@ -1,0 +1,336 @@
+"""The signals that nodes exchange, as values, and as the arrays they are on the wire.
+
+Each signal is a msgpack array `[op, ...]` (`docs/wire.md` has the table). Pids and refs of the two nodes cross as bare
+numbers: what a node says *from* can only be its own processes, and what it says *to* can only be the receiver's, so
+nobody can speak for another node's pid, and no pid of an older incarnation can come out of the wire. Whoever sends
+compares creations first, see :meth:`pydist.core.connection.Connection.reaches`.
+
+Links follow OTP's protocol with unlink ids (erl_dist_protocol, "Link Protocol").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias, cast
+
+import attrs
+
+from pydist.errors import DecodeError
+from pydist.terms import Alias, Pid, Reason, Ref
+from pydist.wire.codec import Decoder, Encoded, Encoder, Stream, TooDeep
+
+SEND: Final = 1
+SEND_NAME: Final = 2
+SEND_ALIAS: Final = 3
+LINK: Final = 10
+UNLINK: Final = 11
+UNLINK_ACK: Final = 12
+EXIT: Final = 13
+EXIT_TO: Final = 14
+MONITOR: Final = 20
+DEMONITOR: Final = 21
+MONITOR_EXIT: Final = 22
+# 30 and up are kept for remote spawns.
+
+
+@attrs.frozen
+class Send:
+    """A message to a process. Received ones come in runs, as :class:`Messages`."""
+
+    target: Pid
+    message: Any
+
+
+@attrs.frozen
+class SendName:
+    """A message to whoever has the name on the receiving node; nobody has it: dropped."""
+
+    name: str
+    message: Any
+
+
+@attrs.frozen
+class SendAlias:
+    """A message to an alias; dropped once the alias is deactivated."""
+
+    alias: Alias
+    message: Any
+
+
+@attrs.frozen
+class Link:
+    """Set up the link between the two, or make it active again."""
+
+    source: Pid
+    target: Pid
+
+
+@attrs.frozen
+class Unlink:
+    """Take the link away. The receiver must answer with the same `id` before any other signal to that pid."""
+
+    source: Pid
+    target: Pid
+    id: int
+
+
+@attrs.frozen
+class UnlinkAck:
+    """The answer to :class:`Unlink`."""
+
+    source: Pid
+    target: Pid
+    id: int
+
+
+@attrs.frozen
+class Exit:
+    """`source` died, and tells `target` over their link."""
+
+    source: Pid
+    target: Pid
+    reason: Reason
+
+
+@attrs.frozen
+class ExitTo:
+    """`exit(target, reason)`, called by `source`; needs no link."""
+
+    source: Pid
+    target: Pid
+    reason: Reason
+
+
+@attrs.frozen
+class Monitor:
+    """`source` watches a process, or the name of one, on the receiving node. `ref` is a ref of the sending node."""
+
+    source: Pid
+    target: Pid | str
+    ref: Ref
+
+
+@attrs.frozen
+class Demonitor:
+    """`source` watches no longer. `target` is as it was in :class:`Monitor`."""
+
+    source: Pid
+    target: Pid | str
+    ref: Ref
+
+
+@attrs.frozen
+class MonitorExit:
+    """What `target` watched is gone. `source` is as it was watched: the process, or its name on the sending node."""
+
+    source: Pid | str
+    target: Pid
+    ref: Ref
+    reason: Reason
+
+
+@attrs.define
+class Messages:
+    """A run of messages to one process, as received. Made once for each run: left unfrozen because that is faster."""
+
+    number: int
+    """The number of the receiving process; node and creation are the receiver's."""
+    messages: list[Any]
+
+
+Signal: TypeAlias = (
+    Send | SendName | SendAlias | Link | Unlink | UnlinkAck | Exit | ExitTo | Monitor | Demonitor | MonitorExit
+)
+"""What can be sent."""
+
+Incoming: TypeAlias = (
+    Messages | SendName | SendAlias | Link | Unlink | UnlinkAck | Exit | ExitTo | Monitor | Demonitor | MonitorExit
+)
+"""What can arrive: as :data:`Signal`, with runs in place of single messages."""
+
+
+@attrs.frozen
+class Home:
+    """The node that a bare number belongs to."""
+
+    node: str
+    creation: int
+
+    def pid(self, number: object) -> Pid:
+        """The pid with this number.
+
+        Raises:
+            DecodeError: not a 64-bit number.
+        """
+        return Pid(self.node, _number(number), self.creation)
+
+    def ref(self, number: object) -> Ref:
+        """The ref with this number; raises as `pid`."""
+        return Ref(self.node, _number(number), self.creation)
+
+    def address(self, value: object) -> Pid | str:
+        """The pid with this number, or the name; raises as `pid`."""
+        return value if type(value) is str else self.pid(value)
+
+
+def _number(value: object) -> int:
+    if type(value) is int and 0 <= value < 1 << 64:
+        return value
+    raise DecodeError(f"a process or ref number is from 0 to 2**64-1, this is {value!r:.100}")
+
+
+def _name(value: object) -> str:
+    if type(value) is str:
+        return value
+    raise DecodeError(f"a registered name is a string, this is {value!r:.100}")
+
+
+def _run(value: object) -> list[Any]:
+    if type(value) is list:
+        return cast("list[object]", value)
+    raise DecodeError("a run of messages is an array")
+
+
+def _term(value: Any) -> Any:
+    return value
+
+
+def _address(target: Pid | str) -> int | str:
+    return target if isinstance(target, str) else target.number
+
+
+# Writing -------------------------------------------------------------------------------------------------------------
+
+_WITHOUT_TERM: Final[dict[type, Callable[[Any], list[int | str]]]] = {
+    Link: lambda s: [LINK, s.source.number, s.target.number],
+    Unlink: lambda s: [UNLINK, s.source.number, s.target.number, s.id],
+    UnlinkAck: lambda s: [UNLINK_ACK, s.source.number, s.target.number, s.id],
+    Monitor: lambda s: [MONITOR, s.source.number, _address(s.target), s.ref.number],
+    Demonitor: lambda s: [DEMONITOR, s.source.number, _address(s.target), s.ref.number],
+}
+
+_BEFORE_TERM: Final[dict[type, Callable[[Any], list[int | str]]]] = {
+    SendName: lambda s: [SEND_NAME, s.name],
+    SendAlias: lambda s: [SEND_ALIAS, s.alias.pid.number, s.alias.ref.number],
+    Exit: lambda s: [EXIT, s.source.number, s.target.number],
+    ExitTo: lambda s: [EXIT_TO, s.source.number, s.target.number],
+    MonitorExit: lambda s: [MONITOR_EXIT, _address(s.source), s.target.number, s.ref.number],
+}
+
+
+def term_of(signal: Signal) -> Any:
+    """The message or reason that the signal carries. Only for those of which :func:`carries_term` is true."""
+    return signal.message if isinstance(signal, Send | SendName | SendAlias) else signal.reason  # type: ignore[union-attr]  # see above
+
+
+def carries_term(signal: Signal) -> bool:
+    """True for signals with a message or an exit reason in them."""
+    return type(signal) is Send or type(signal) in _BEFORE_TERM
+
+
+def snapshot(signal: Signal, encoder: Encoder) -> tuple[Signal, int]:
+    """The signal with its term encoded already, and about how many bytes it will take.
+
+    What waits for a connection is kept like this: the sender may change the value afterwards, and learns at once when
+    it can't be sent.
+
+    Raises:
+        EncodeError: the term can't cross the wire.
+    """
+    if not carries_term(signal):
+        return signal, _OVERHEAD
+    encoded = Encoded(encoder.encode(term_of(signal)))
+    field = "message" if isinstance(signal, Send | SendName | SendAlias) else "reason"
+    frozen = attrs.evolve(cast("Any", signal), **{field: encoded})
+    return cast("Signal", frozen), _OVERHEAD + len(encoded.data)
+
+
+_OVERHEAD: Final = 200
+
+
+def write_signal(signal: Signal, encoder: Encoder) -> bytes:
+    """The array of any signal but `Send`, which the outbox writes in runs.
+
+    Raises:
+        EncodeError: the message or the reason can't cross the wire.
+    """
+    plain = _WITHOUT_TERM.get(type(signal))
+    if plain is not None:
+        return encoder.encode(plain(signal))
+    fixed = _BEFORE_TERM[type(signal)](signal)
+    # The term is the last item: make room for it in the array's one-byte head.
+    return bytes((0x90 | len(fixed) + 1,)) + encoder.encode(fixed)[1:] + encoder.encode(term_of(signal))
+
+
+# Reading -------------------------------------------------------------------------------------------------------------
+
+
+class SignalReader:
+    """Reads the frames that `peer` writes to `local`."""
+
+    def __init__(self, local: Home, peer: Home) -> None:
+        self._decoder = Decoder()
+
+        def to_alias(pid: Pid, ref: Ref, message: Any) -> SendAlias:
+            return SendAlias(Alias(pid, ref), message)
+
+        # What makes the signal, and what reads each of its fields.
+        self._layouts: dict[int, tuple[Callable[..., Incoming], tuple[Callable[[Any], Any], ...]]] = {
+            SEND: (Messages, (_number, _run)),
+            SEND_NAME: (SendName, (_name, _term)),
+            SEND_ALIAS: (to_alias, (local.pid, local.ref, _term)),
+            LINK: (Link, (peer.pid, local.pid)),
+            UNLINK: (Unlink, (peer.pid, local.pid, _number)),
+            UNLINK_ACK: (UnlinkAck, (peer.pid, local.pid, _number)),
+            EXIT: (Exit, (peer.pid, local.pid, _term)),
+            EXIT_TO: (ExitTo, (peer.pid, local.pid, _term)),
+            MONITOR: (Monitor, (peer.pid, local.address, peer.ref)),
+            DEMONITOR: (Demonitor, (peer.pid, local.address, peer.ref)),
+            MONITOR_EXIT: (MonitorExit, (peer.address, local.pid, local.ref, _term)),
+        }
+
+    def read(self, frame: bytes) -> list[Incoming]:
+        """The signals of one frame, in order.
+
+        Raises:
+            DecodeError: no term, an unknown op, or fields that do not fit it.
+        """
+        return [self._signal(array) for array in self._arrays(frame)]
+
+    def _signal(self, array: Any) -> Incoming:
+        if type(array) is not list or not array:
+            raise DecodeError("a signal is an array that begins with its op")
+        items = cast("list[object]", array)
+        if items[0] == SEND and len(items) == 3:
+            # By far the most frequent: past the general way.
+            return Messages(_number(items[1]), _run(items[2]))
+        op, *values = items
+        layout = self._layouts.get(op) if type(op) is int else None
+        if layout is None:
+            raise DecodeError(f"no signal has the op {op!r:.100}")
+        make, fields = layout
+        if len(values) != len(fields):
+            raise DecodeError(f"a signal with op {op} has {len(fields)} fields, this one has {len(values)}")
+        return make(*[read(value) for read, value in zip(fields, values, strict=True)])
+
+    def _arrays(self, frame: bytes) -> list[Any]:
+        try:
+            arrays = self._decoder.decode(frame)
+        except TooDeep:
+            # What the sender could pack may be too deep only because of the arrays that stand around it here.
+            return self._decoder.read_stream(frame, _deep_frame)
+        if type(arrays) is not list:
+            raise DecodeError("a frame is an array of signals")
+        return cast("list[object]", arrays)
+
+
+def _deep_frame(stream: Stream) -> list[Any]:
+    return [_deep_signal(stream) for _ in range(stream.read_array_header())]
+
+
+def _deep_signal(stream: Stream) -> list[Any]:
+    """One signal, with msgpack's whole depth for its term, or for each message of a run."""
+    array: list[Any] = [stream.unpack() for _ in range(stream.read_array_header() - 1)]
+    if array and array[0] == SEND:
+        return [*array, [stream.unpack() for _ in range(stream.read_array_header())]]
+    return [*array, stream.unpack()]

@@ -1,0 +1,386 @@
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import pydist.core.handshake as module
+from pydist.core.handshake import (
+    TRANSITIONS,
+    Confirm,
+    Decide,
+    Established,
+    Event,
+    Flag,
+    Handshake,
+    Identity,
+    Input,
+    Refused,
+    State,
+    Status,
+)
+from pydist.errors import HandshakeError
+
+A = Identity("a@h", 1)
+B = Identity("b@h", 2)
+NONCE_A = b"A" * 32
+NONCE_B = b"B" * 32
+
+
+def initiator(
+    local: Identity = A, *, cookie: bytes = b"secret", dialled: str = "b@h", nonce: bytes = NONCE_A
+) -> Handshake:
+    return Handshake(local, cookie, nonce, 0.0, dialled=dialled)
+
+
+def acceptor(local: Identity = B, *, cookie: bytes = b"secret", nonce: bytes = NONCE_B) -> Handshake:
+    return Handshake(local, cookie, nonce, 0.0)
+
+
+def step(sender: Handshake, receiver: Handshake) -> list[Event]:
+    return receiver.receive_data(sender.data_to_send(), 0.0)
+
+
+def to_decision(a: Handshake, b: Handshake) -> list[Event]:
+    """Run until the acceptor's driver is asked."""
+    assert step(a, b) == []
+    assert step(b, a) == []
+    return step(a, b)
+
+
+def decided(status: Status) -> tuple[Handshake, Handshake, list[Event], list[Event]]:
+    """Both ends after the decision, with the events that each of them gave for it."""
+    a, b = initiator(), acceptor()
+    assert to_decision(a, b) == [Decide(A)]
+    at_b = b.decide(status, 0.0)
+    return a, b, step(b, a), at_b
+
+
+# The conversation
+
+
+@pytest.mark.parametrize("status", [Status.OK, Status.OK_SIMULTANEOUS])
+def test_two_nodes_with_one_cookie_are_connected(status: Status) -> None:
+    a, b, at_a, at_b = decided(status)
+    assert (at_a, at_b) == ([Established(B, b"")], [Established(A, b"")])
+    assert (a.state, b.state) == (State.UP, State.UP)
+
+
+def test_a_refused_attempt_is_refused_at_both_ends() -> None:
+    a, b, at_a, at_b = decided(Status.NOK)
+    assert (at_a, at_b) == ([Refused(B, Status.NOK)], [Refused(A, Status.NOK)])
+    assert (a.state, b.state) == (State.REFUSED, State.REFUSED)
+
+
+def test_an_initiator_that_is_believed_alive_replaces_the_old_connection_when_it_says_so() -> None:
+    a, b, at_a, at_b = decided(Status.ALIVE)
+    assert (at_a, at_b) == ([Confirm(B)], [])
+    assert a.confirm(wanted=True, now=0.0) == [Established(B, b"")]
+    assert step(a, b) == [Established(A, b"")]
+
+
+def test_an_initiator_that_is_believed_alive_may_know_better() -> None:
+    a, b, _, _ = decided(Status.ALIVE)
+    assert a.confirm(wanted=False, now=0.0) == [Refused(B, Status.ALIVE)]
+    assert step(a, b) == [Refused(A, Status.ALIVE)]
+
+
+def test_the_whole_conversation_works_byte_by_byte() -> None:
+    a, b = initiator(), acceptor()
+    events: list[Event] = []
+    while a.state is not State.UP or b.state is not State.UP:
+        for sender, receiver in ((a, b), (b, a)):
+            for byte in sender.data_to_send():
+                for event in receiver.receive_data(bytes([byte]), 0.0):
+                    events.append(event)
+                    if isinstance(event, Decide):
+                        events += receiver.decide(Status.OK, 0.0)
+    assert events == [Decide(A), Established(A, b""), Established(B, b"")]
+
+
+def test_what_comes_behind_the_last_message_belongs_to_the_connection() -> None:
+    a, b = initiator(), acceptor()
+    to_decision(a, b)
+    b.decide(Status.OK, 0.0)
+    assert a.receive_data(b.data_to_send() + b"more", 0.0) == [Established(B, b"more")]
+
+    a, b, _, _ = decided(Status.ALIVE)
+    a.confirm(wanted=True, now=0.0)
+    assert b.receive_data(a.data_to_send() + b"more", 0.0) == [Established(A, b"more")]
+
+
+def test_flags_are_intersected_and_the_lower_version_is_agreed() -> None:
+    newer = Identity("a@h", 1, Flag(0b1011), 7)
+    other = Identity("b@h", 2, Flag(0b0111), 1)
+    a, b = initiator(newer), acceptor(other)
+    assert to_decision(a, b) == [Decide(Identity("a@h", 1, Flag(0b0011), 1))]
+    b.decide(Status.OK, 0.0)
+    assert step(b, a) == [Established(Identity("b@h", 2, Flag(0b0011), 1), b"")]
+
+
+def mac(text: bytes) -> str:
+    return hmac.new(b"secret", text, "sha256").hexdigest()
+
+
+def test_golden_bytes() -> None:
+    a, b = initiator(), acceptor()
+    hello = a.data_to_send()
+    assert hello.hex() == "003770796469737401000000000000000100000001" + "41" * 32 + "03614068"
+    b.receive_data(hello, 0.0)
+    challenge = b.data_to_send()
+    assert challenge.hex() == "00324301000000000000000100000002" + "42" * 32 + "03624068"
+    a.receive_data(challenge, 0.0)
+    proof = a.data_to_send()
+    assert proof.hex() == "002150" + mac(b"initiator" + hello + challenge)
+    assert proof.hex() == "00215077df927380e742dacb1b6b2c46727cc322d2d9d8d8145de7f53914fcd1baccf2"
+    b.receive_data(proof, 0.0)
+    b.decide(Status.ALIVE, 0.0)
+    status = b.data_to_send()
+    assert status.hex() == "00225304" + mac(b"acceptor" + hello + challenge + b"\x04")
+    a.receive_data(status, 0.0)
+    a.confirm(wanted=True, now=0.0)
+    assert a.data_to_send().hex() == "00224101" + mac(b"answer" + hello + challenge + b"\x01")
+
+
+# Refusals
+
+
+def refused(act: Callable[[], object], reason: str, *machines: Handshake) -> None:
+    with pytest.raises(HandshakeError, match=reason):
+        act()
+    for machine in machines:
+        assert machine.state is State.FAILED
+        assert machine.next_timer() is None
+
+
+def test_a_wrong_cookie_is_refused_before_anything_is_asked() -> None:
+    a, b = initiator(cookie=b"wrong"), acceptor()
+    step(a, b)
+    step(b, a)
+    refused(lambda: step(a, b), "the proof is wrong: the peer has another cookie", b)
+    assert b.data_to_send() == b""
+
+
+def test_the_initiator_is_told_what_a_close_after_its_proof_means() -> None:
+    a, b = initiator(), acceptor()
+    step(a, b)
+    step(b, a)
+    refused(lambda: a.receive_eof(0.0), "most likely its cookie is another", a)
+
+
+def test_an_acceptor_that_does_not_know_the_cookie_is_refused() -> None:
+    a, b = initiator(), acceptor()
+    to_decision(a, b)
+    b._cookie = b"wrong"
+    b.decide(Status.OK, 0.0)
+    refused(lambda: step(b, a), "the proof is wrong", a)
+
+
+def test_a_node_that_answers_under_another_name_is_refused() -> None:
+    a, b = initiator(dialled="c@h"), acceptor()
+    step(a, b)
+    refused(lambda: step(b, a), "dialled c@h, and b@h answers", a)
+
+
+def test_a_node_that_dials_itself_is_refused() -> None:
+    a, b = initiator(dialled="a@h"), acceptor(A)
+    refused(lambda: step(a, b), "calls itself a@h, as we do", b)
+
+
+def test_our_own_challenge_in_a_mirror_is_refused() -> None:
+    a, b = initiator(), acceptor(nonce=NONCE_A)
+    step(a, b)
+    refused(lambda: step(b, a), "our own challenge comes back", a)
+
+
+def test_our_own_bytes_in_a_mirror_are_refused() -> None:
+    a = initiator()
+    refused(lambda: a.receive_data(a.data_to_send(), 0.0), "unexpected in AWAIT_CHALLENGE", a)
+
+
+def test_the_initiators_proof_does_not_serve_as_the_acceptors() -> None:
+    a, b = initiator(), acceptor()
+    step(a, b)
+    step(b, a)
+    proof = a.data_to_send()[3:]
+    refused(lambda: a.receive_data(b"\x00\x22S\x01" + proof, 0.0), "the proof is wrong", a)
+
+
+def test_a_peer_without_a_mandatory_flag_is_refused() -> None:
+    a, b = initiator(Identity("a@h", 1, Flag(0))), acceptor()
+    refused(lambda: step(a, b), "the peer lacks SIGNALS", b)
+
+
+def test_a_version_that_is_too_old_is_refused() -> None:
+    a, b = initiator(Identity("a@h", 1, version=0)), acceptor()
+    refused(lambda: step(a, b), "the peer speaks version 0, we speak 1 to 1", b)
+
+
+def test_an_answer_in_a_version_that_was_not_offered_is_refused() -> None:
+    a, b = initiator(), acceptor()
+    step(a, b)
+    challenge = bytearray(b.data_to_send())
+    challenge[3] = 2
+    refused(lambda: a.receive_data(bytes(challenge), 0.0), "the peer speaks version 2", a)
+
+
+@pytest.mark.parametrize("name", [b"nohost", b"a@", b"@h", b"a b@h", b"\xff@h", b""])
+def test_a_name_that_is_no_node_name_is_refused(name: bytes) -> None:
+    hello = initiator().data_to_send()[2:-4] + bytes((len(name),)) + name
+    b = acceptor()
+    refused(lambda: b.receive_data(len(hello).to_bytes(2, "big") + hello, 0.0), "no node name", b)
+
+
+@pytest.mark.parametrize("change", [-1, 1])
+def test_a_name_whose_length_lies_is_refused(change: int) -> None:
+    hello = bytearray(initiator().data_to_send())
+    hello[-4] += change
+    b = acceptor()
+    refused(lambda: b.receive_data(bytes(hello), 0.0), "the name's length does not fit", b)
+
+
+def test_a_hello_that_is_too_short_is_refused() -> None:
+    b = acceptor()
+    refused(lambda: b.receive_data(b"\x00\x06pydist", 0.0), "too short", b)
+
+
+@pytest.mark.parametrize(
+    "stranger",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",  # a TLS hello
+        b"GET / HTTP/1.1\r\n",
+        b"\x00\x15N\x00\x00",  # an Erlang node
+        b"\xff" * 50,
+        b"\x00\x00",
+        b"\x00\x09x",  # not even a whole message
+    ],
+)
+def test_strangers_are_refused_at_their_first_bytes(stranger: bytes) -> None:
+    b = acceptor()
+    refused(lambda: b.receive_data(stranger, 0.0), "no pydist node|unexpected", b)
+    assert b.data_to_send() == b""
+
+
+@given(st.binary(min_size=3, max_size=100))
+def test_random_bytes_never_get_an_answer(data: bytes) -> None:
+    b = acceptor()
+    try:
+        events = b.receive_data(data, 0.0)
+    except HandshakeError:
+        events = []
+    assert (events, b.data_to_send()) == ([], b"")
+
+
+def converse(a: Handshake, b: Handshake, meddle: Callable[[int, bytes], bytes]) -> list[Event]:
+    """Run to the end, with `meddle` on the way."""
+    events: list[Event] = []
+    for number, (sender, receiver) in enumerate([(a, b), (b, a), (a, b), (b, a)]):
+        for event in receiver.receive_data(meddle(number, sender.data_to_send()), 0.0):
+            events.append(event)
+            if isinstance(event, Decide):
+                b.decide(Status.OK, 0.0)
+    return events
+
+
+def flip(data: bytes, bit: int) -> bytes:
+    """Flip a bit behind the length, which is framing: a flip there makes the reader wait for more."""
+    place = 16 + bit % (8 * len(data) - 16)
+    flipped = bytearray(data)
+    flipped[place // 8] ^= 1 << place % 8
+    return bytes(flipped)
+
+
+@given(st.integers(0, 3), st.integers(min_value=0))
+def test_every_flipped_bit_of_the_conversation_ends_it(turn: int, bit: int) -> None:
+    """Names, creations, versions, flags, nonces, direction and decision: all of it is bound to the proofs."""
+    a, b = initiator(), acceptor()
+    assert len(converse(initiator(), acceptor(), lambda _, data: data)) == 2
+    with pytest.raises(HandshakeError):
+        converse(a, b, lambda number, data: flip(data, bit) if number == turn else data)
+    assert a.state is not State.UP
+
+
+@given(st.integers(min_value=0))
+def test_every_flipped_bit_of_the_answer_ends_it(bit: int) -> None:
+    a, b, _, _ = decided(Status.ALIVE)
+    a.confirm(wanted=False, now=0.0)
+    sent = flip(a.data_to_send(), bit)
+    refused(lambda: b.receive_data(sent, 0.0), "proof is wrong|unexpected", b)
+
+
+# Turns and time
+
+
+def test_bytes_before_their_turn_are_refused() -> None:
+    a, b = initiator(), acceptor()
+    refused(lambda: b.receive_data(a.data_to_send() + b"x", 0.0), "before its turn", b)
+
+    a, b = initiator(), acceptor()
+    step(a, b)
+    refused(lambda: a.receive_data(b.data_to_send() + b"x", 0.0), "before its turn", a)
+
+    a, b = initiator(), acceptor()
+    step(a, b)
+    step(b, a)
+    refused(lambda: b.receive_data(a.data_to_send() + b"x", 0.0), "before its turn", b)
+
+
+def test_bytes_while_the_acceptor_decides_are_refused() -> None:
+    a, b = initiator(), acceptor()
+    to_decision(a, b)
+    refused(lambda: b.receive_data(b"\x00\x01P", 0.0), "unexpected in DECIDING", b)
+
+
+def test_the_driver_is_told_when_it_decides_out_of_turn() -> None:
+    a, b = initiator(), acceptor()
+    refused(lambda: b.decide(Status.OK, 0.0), "no DECISION is due in AWAIT_HELLO", b)
+    refused(lambda: a.confirm(wanted=True, now=0.0), "no DECISION is due in AWAIT_CHALLENGE", a)
+
+
+def test_one_deadline_covers_the_whole() -> None:
+    a, b = initiator(), acceptor()
+    assert (a.next_timer(), b.next_timer()) == (5.0, 5.0)
+    to_decision(a, b)
+    a.handle_timer(4.9)
+    refused(lambda: a.handle_timer(5.0), "not done within 5 s, still in AWAIT_STATUS", a)
+    refused(lambda: b.handle_timer(5.0), "not done within 5 s, still in DECIDING", b)
+
+
+def test_there_is_no_deadline_once_it_is_over() -> None:
+    a, b, _, _ = decided(Status.OK)
+    for end in (a, b):
+        assert end.next_timer() is None
+        end.handle_timer(99.0)
+        end.receive_eof(99.0)
+        assert end.state is State.UP
+
+
+def test_a_half_open_connection_is_refused_when_it_closes() -> None:
+    b = acceptor()
+    refused(lambda: b.receive_eof(0.0), "closed the connection in AWAIT_HELLO", b)
+
+
+def test_nothing_is_looked_at_after_a_failure() -> None:
+    b = acceptor()
+    refused(lambda: b.receive_data(b"GET /", 0.0), "no pydist node", b)
+    refused(lambda: b.receive_data(initiator().data_to_send(), 0.0), "FAILED|no pydist node", b)
+
+
+def test_a_cookie_is_needed_and_a_whole_nonce() -> None:
+    with pytest.raises(ValueError, match="the cookie is empty"):
+        Handshake(A, b"", NONCE_A, 0.0)
+    with pytest.raises(ValueError, match="32 bytes, this one has 3"):
+        Handshake(A, b"secret", b"abc", 0.0)
+
+
+def test_the_table_in_the_head_is_the_table_in_the_code() -> None:
+    row = re.compile(r"^\| ([A-Z_]+) +\| ([A-Z]+) +\| ([A-Z_, ]+?) +\|$", re.MULTILINE)
+    drawn = {
+        (State[state], Input[cause]): frozenset(State[name] for name in names.split(", "))
+        for state, cause, names in row.findall(module.__doc__ or "")
+    }
+    assert drawn == TRANSITIONS

@@ -1,0 +1,462 @@
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from typing import Any, cast
+
+import pytest
+import structlog
+import uvloop
+from structlog.typing import EventDict
+
+from pydist.core.handshake import Identity, Status
+from pydist.env import Env
+from pydist.errors import ConnectionFull, EncodeError
+from pydist.peer import Door, Peer, Settings
+from pydist.terms import Pid
+from pydist.transport import Network
+from pydist.transport.memory import MemoryNetwork
+from pydist.transport.tcp import TcpNetwork
+from pydist.wire.control import Exit, Incoming, Link, Messages, Send
+
+HOST = "127.0.0.1"
+
+
+class Clock:
+    """Stands still until it is told."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Node:
+    """An owner that writes down what it is told, and a door."""
+
+    def __init__(self, name: str, creation: int = 1, *, clock: Clock | None = None, **settings: Any) -> None:
+        self.story: list[Any] = []
+        self.peers: list[Peer] = []
+        self.status = Status.OK
+        self.wanted = True
+        self.on_deliver: Callable[[Peer], object] = id
+        env = Env(clock or Clock(), entropy=lambda size: name[:1].encode() * size)
+        self.identity = Identity(name, creation)
+        settings = {"cookie": b"secret", **settings}
+        self.door = Door(Settings(local=self.identity, env=env, **settings), self)
+
+    @property
+    def peer(self) -> Peer:
+        return self.peers[-1]
+
+    def decide(self, peer: Peer, identity: Identity) -> Status:
+        self.story.append(("decide", identity.node))
+        return self.status
+
+    def confirm(self, peer: Peer, identity: Identity) -> bool:
+        self.story.append(("confirm", identity.node))
+        return self.wanted
+
+    def connected(self, peer: Peer) -> None:
+        self.story.append(("connected", peer.identity.node))
+        self.peers.append(peer)
+
+    def refused(self, peer: Peer, status: Status) -> None:
+        self.story.append(("refused", peer.dialled, status))
+
+    def failed(self, peer: Peer, reason: str) -> None:
+        self.story.append(("failed", peer.dialled, reason))
+
+    def disconnected(self, peer: Peer, reason: str) -> None:
+        self.story.append(("disconnected", peer.identity.node, reason))
+
+    def deliver(self, peer: Peer, signal: Incoming) -> None:
+        self.story.append(signal)
+        self.on_deliver(peer)
+
+    def writable(self, peer: Peer) -> None:
+        self.story.append("writable")
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Let the loop turn until it holds."""
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110  # the loop itself is what is waited for
+            await asyncio.sleep(0)
+
+
+async def meet(a: Node, b: Node, network: Network | None = None) -> None:
+    network = network or MemoryNetwork()
+    listener = await network.listen(b.door.answer, HOST, 0)
+    await network.dial(a.door.dial(b.identity.node, 1), HOST, listener.port, 5.0)
+    await until(lambda: a.peers and b.peers)
+    listener.close()
+
+
+async def quiet() -> None:
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+@pytest.fixture
+def logs() -> Iterator[list[EventDict]]:
+    with structlog.testing.capture_logs() as captured:
+        yield captured
+
+
+# Two peers
+
+
+async def test_two_nodes_meet_and_signals_cross_in_order() -> None:
+    a, b = Node("a@h", 1), Node("b@h", 2)
+    await meet(a, b)
+    link = Link(Pid("a@h", 1, 1), Pid("b@h", 2, 2))
+    gone = Exit(link.source, link.target, "bye")
+    a.peer.send(link)
+    a.peer.send_message(2, "x")
+    a.peer.send(Send(link.target, "y"))
+    a.peer.send(gone)
+    b.peer.send_message(1, "back")
+    await until(lambda: len(b.story) == 5)
+    assert b.story == [("decide", "a@h"), ("connected", "a@h"), link, Messages(2, ["x", "y"]), gone]
+    assert a.story == [("connected", "b@h"), Messages(1, ["back"])]
+    assert (a.peer.attempt, b.peer.attempt) == (1, None)
+
+
+async def test_one_turn_of_the_loop_is_one_write() -> None:
+    a, b = Node("a@h"), Node("b@h")
+    await meet(a, b)
+    written = count_writes(a.peer)
+    for number in range(100):
+        a.peer.send_message(2, number)
+    assert written == []
+    await quiet()
+    assert len(written) == 1
+    assert b.story[2:] == [Messages(2, list(range(100)))]
+
+
+async def test_a_scheduler_can_flush_before_the_turn_is_over() -> None:
+    a, b = Node("a@h"), Node("b@h")
+    await meet(a, b)
+    written = count_writes(a.peer)
+    a.peer.send_message(2, 1)
+    a.peer.flush()
+    assert len(written) == 1
+    await quiet()
+    assert len(written) == 1
+
+
+def count_writes(peer: Peer) -> list[bytes]:
+    written: list[bytes] = []
+    transport = peer._transport
+    original = transport.write
+
+    def write(data: bytes | bytearray | memoryview[Any]) -> None:
+        written.append(bytes(data))
+        original(data)
+
+    transport.write = write  # type: ignore[method-assign]  # a spy
+    return written
+
+
+async def test_what_is_sent_from_connected_is_not_lost() -> None:
+    a, b = Node("a@h"), Node("b@h")
+
+    def greet(peer: Peer) -> None:
+        b.peers.append(peer)
+        peer.send_message(1, "welcome")
+
+    b.connected = greet  # type: ignore[method-assign]  # this one greets
+    await meet(a, b)
+    await until(lambda: Messages(1, ["welcome"]) in a.story)
+
+
+async def test_what_cannot_be_sent_raises_at_the_sender_and_the_connection_goes_on() -> None:
+    a, b = Node("a@h"), Node("b@h")
+    await meet(a, b)
+    with pytest.raises(EncodeError):
+        a.peer.send_message(2, object())
+    a.peer.send_message(2, "fine")
+    await until(lambda: Messages(2, ["fine"]) in b.story)
+
+
+# Ends
+
+
+async def test_a_close_writes_what_waits_and_both_owners_are_told_once() -> None:
+    a, b = Node("a@h"), Node("b@h")
+    await meet(a, b)
+    a.peer.send_message(2, "last words")
+    a.peer.close("stopping")
+    assert a.story[-1] == ("disconnected", "b@h", "stopping")
+    a.peer.close("again")
+    await quiet()
+    assert b.story[2:] == [Messages(2, ["last words"]), ("disconnected", "a@h", "closed by the peer")]
+    assert a.story == [("connected", "b@h"), ("disconnected", "b@h", "stopping")]
+    a.peer.flush()
+
+
+async def test_a_lost_network_is_told_with_its_reason(logs: list[EventDict]) -> None:
+    network = MemoryNetwork()
+    a, b = Node("a@h"), Node("b@h")
+    await meet(a, b, network)
+    network.cut()
+    await quiet()
+    assert a.story[-1] == ("disconnected", "b@h", "the network was cut")
+    assert logs[0] == {
+        "event": "connection_lost",
+        "log_level": "warning",
+        "node": "b@h",
+        "peer": a.peer.address,
+        "reason": "the network was cut",
+    }
+
+
+async def test_nothing_is_delivered_after_a_disconnect() -> None:
+    a, b = Node("a@h"), Node("b@h")
+    await meet(a, b)
+    b.on_deliver = lambda peer: peer.close("enough")
+    for target in (1, 2, 3):
+        a.peer.send_message(target, "x")
+    await quiet()
+    assert b.story[2:] == [Messages(1, ["x"]), ("disconnected", "a@h", "enough")]
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"\xff\xff\xff\xff", "a frame announces 4294967295 bytes, the limit is 16777216"),
+        (b"\0\0\0\1\xc1", "not a term: FormatError "),
+        (b"\0\0\0\3\x91\x91\x63", "no signal has the op 99"),
+    ],
+)
+async def test_garbage_costs_the_peer_its_connection(data: bytes, reason: str, logs: list[EventDict]) -> None:
+    a, b = Node("a@h"), Node("b@h")
+    await meet(a, b)
+    a.peer._transport.write(data)
+    await quiet()
+    assert b.story[-1] == ("disconnected", "a@h", reason)
+    assert a.story[-1] == ("disconnected", "b@h", "closed by the peer")
+    assert logs[0]["reason"] == reason
+
+
+# Handshakes that fail
+
+
+async def try_to_meet(a: Node, b: Node) -> None:
+    network = MemoryNetwork()
+    await network.listen(b.door.answer, HOST, 5000)
+    await network.dial(a.door.dial(b.identity.node, 7), HOST, 5000, 5.0)
+    await quiet()
+    assert network.transports == []
+    assert (a.door.unfinished, b.door.unfinished) == (0, 0)
+
+
+async def test_a_wrong_cookie_is_one_line_in_the_log_and_nothing_else(logs: list[EventDict]) -> None:
+    a, b = Node("a@h", cookie=b"wrong"), Node("b@h")
+    await try_to_meet(a, b)
+    assert b.story == []
+    assert a.story == [("failed", "b@h", "the peer closed after our proof: most likely its cookie is another")]
+    assert [line for line in logs if line["dialled"] is None] == [
+        {
+            "event": "handshake_refused",
+            "log_level": "warning",
+            "peer": f"{HOST}:0",
+            "dialled": None,
+            "reason": "the proof is wrong: the peer has another cookie",
+        }
+    ]
+
+
+async def test_a_refused_attempt_is_told_to_who_dialled() -> None:
+    a, b = Node("a@h"), Node("b@h")
+    b.status = Status.NOK
+    await try_to_meet(a, b)
+    assert (a.story, b.story) == ([("refused", "b@h", Status.NOK)], [("decide", "a@h")])
+
+
+async def test_who_is_believed_alive_is_asked() -> None:
+    a, b = Node("a@h"), Node("b@h")
+    b.status, a.wanted = Status.ALIVE, False
+    await try_to_meet(a, b)
+    assert (a.story, b.story) == ([("confirm", "b@h"), ("refused", "b@h", Status.ALIVE)], [("decide", "a@h")])
+    a, b = Node("a@h"), Node("b@h")
+    b.status = Status.ALIVE
+    await meet(a, b)
+    assert a.story == [("confirm", "b@h"), ("connected", "b@h")]
+    assert b.story == [("decide", "a@h"), ("connected", "a@h")]
+
+
+async def test_an_attempt_that_is_given_up_goes_without_a_word(logs: list[EventDict]) -> None:
+    network = MemoryNetwork()
+    a = Node("a@h")
+    await network.listen(asyncio.Protocol, HOST, 5000)
+    peer = await network.dial(a.door.dial("b@h", 1), HOST, 5000, 5.0)
+    peer.close("dropped")
+    await quiet()
+    assert (a.story, logs, network.transports) == ([], [], [])
+
+
+# Time
+
+
+async def test_a_stranger_that_says_nothing_is_closed_at_the_deadline(logs: list[EventDict]) -> None:
+    clock, network = Clock(), MemoryNetwork()
+    b = Node("b@h", clock=clock, setup_time=0.01)
+    await network.listen(b.door.answer, HOST, 5000)
+    await network.dial(asyncio.Protocol, HOST, 5000, 5.0)
+    assert b.door.unfinished == 1
+    clock.now += 0.01
+    await until(lambda: not network.transports)
+    assert b.door.unfinished == 0
+    assert [line["reason"] for line in logs] == ["not done within 0.01 s, still in AWAIT_HELLO"]
+
+
+async def test_a_silent_network_is_noticed_by_the_net_tick() -> None:
+    clock, network = Clock(), MemoryNetwork()
+    a, b = (Node(name, clock=clock, net_ticktime=0.04) for name in ("a@h", "b@h"))
+    await meet(a, b, network)
+    for _ in range(8):
+        clock.now += 0.01
+        await until(lambda: network.transports[0]._protocol)
+    network.silence()
+
+    def later() -> bool:
+        clock.now += 0.0005
+        return not (a.peer.up or b.peer.up)
+
+    await until(later)
+    reason = "nothing heard for 0.04 s (net_ticktime)"
+    assert a.story == [("connected", "b@h"), ("disconnected", "b@h", reason)]
+
+
+# Limits
+
+
+async def test_one_stranger_too_many_is_closed_at_once(logs: list[EventDict]) -> None:
+    network = MemoryNetwork()
+    b = Node("b@h", unfinished_limit=2)
+    await network.listen(b.door.answer, HOST, 5000)
+    for _ in range(3):
+        await network.dial(asyncio.Protocol, HOST, 5000, 5.0)
+    await quiet()
+    assert (b.door.unfinished, len(network.transports)) == (2, 4)
+    assert [line["reason"] for line in logs] == ["2 handshakes are unfinished already"]
+    for transport in network.transports[::2]:
+        transport.close()
+    await quiet()
+    assert b.door.unfinished == 0
+    a = Node("a@h")
+    await network.dial(a.door.dial("b@h", 1), HOST, 5000, 5.0)
+    await until(lambda: a.peers)
+
+
+async def test_a_busy_peer_collects_until_it_is_full_and_goes_on_when_there_is_room() -> None:
+    a, b = Node("a@h", pending_limit=1000), Node("b@h")
+    await meet(a, b)
+    written = count_writes(a.peer)
+    a.peer.pause_writing()
+    a.peer.send_message(2, b"x" * 1001)
+    await quiet()
+    assert (a.peer.busy, written) == (True, [])
+    with pytest.raises(ConnectionFull, match="wait for b@h, the limit is 1000: the message was not sent"):
+        a.peer.send_message(2, "one more")
+    with pytest.raises(ConnectionFull):
+        a.peer.send(Send(Pid("b@h", 2, 1), "one more"))
+    gone = Exit(Pid("a@h", 1, 1), Pid("b@h", 2, 1), "bye")
+    a.peer.send(gone)
+    a.peer.resume_writing()
+    await quiet()
+    assert a.story[-1] == "writable"
+    assert b.story[2:] == [Messages(2, [b"x" * 1001]), gone]
+
+
+async def test_a_closed_peer_takes_messages_and_drops_them() -> None:
+    a, b = Node("a@h"), Node("b@h")
+    await meet(a, b)
+    a.peer.close("over")
+    a.peer.send_message(2, "nobody will see this")
+    a.peer.send(Send(Pid("b@h", 2, 1), "nor this"))
+    await quiet()
+    assert a.peer.connection.pending == 0
+
+
+# Real sockets, both loops
+
+
+@pytest.fixture(params=[asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def run(request: pytest.FixtureRequest) -> Iterator[Callable[[Coroutine[Any, Any, None]], None]]:
+    with asyncio.Runner(loop_factory=request.param) as runner:
+        yield runner.run
+
+
+Run = Callable[[Awaitable[None]], None]
+
+
+def test_large_and_many_messages_cross_real_sockets(run: Run) -> None:
+    async def scenario() -> None:
+        a, b = Node("a@h"), Node("b@h")
+        await meet(a, b, TcpNetwork())
+        for number in range(20_000):
+            a.peer.send_message(2, number)
+        for _ in range(5):
+            a.peer.send_message(3, b"x" * 3_000_000)
+        a.peer.flush()
+        assert a.peer.busy
+        await until(lambda: sum(len(m.messages) for m in b.story[2:]) == 20_005)
+        received = [message for run in b.story[2:] for message in run.messages]
+        assert received == [*range(20_000), *[b"x" * 3_000_000] * 5]
+        await until(lambda: "writable" in a.story)
+        a.peer.close("done")
+        await until(lambda: b.story[-1] == ("disconnected", "a@h", "closed by the peer"))
+
+    run(scenario())
+
+
+def test_strangers_on_a_real_port_are_closed_and_the_node_goes_on(run: Run, logs: list[EventDict]) -> None:
+    async def scenario() -> None:
+        a, b = Node("a@h"), Node("b@h")
+        network = TcpNetwork()
+        listener = await network.listen(b.door.answer, HOST, 0)
+        for data in (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc", b"GET / HTTP/1.1\r\n\r\n", b"\xff" * 1000, b""):
+            reader, writer = await asyncio.open_connection(HOST, listener.port)
+            writer.write(data)
+            if not data:
+                writer.write_eof()
+            assert await read_to_the_end(reader) == b""
+            writer.close()
+        assert len(logs) == 4
+        await network.dial(a.door.dial("b@h", 1), HOST, listener.port, 5.0)
+        await until(lambda: a.peers and b.peers)
+        assert b.door.unfinished == 0
+        for node in (a, b):
+            node.peer.close("done")
+        listener.close()
+        await asyncio.sleep(0)
+
+    run(scenario())
+
+
+async def read_to_the_end(reader: asyncio.StreamReader) -> bytes:
+    try:
+        return await reader.read()
+    except ConnectionResetError:
+        return b""
+
+
+def test_a_peer_that_never_reads_does_not_keep_a_closed_transport_for_ever(run: Run) -> None:
+    async def scenario() -> None:
+        a, b = Node("a@h", setup_time=0.1), Node("b@h")
+        await meet(a, b, TcpNetwork())
+        b.peer._transport.pause_reading()
+        for _ in range(20):
+            a.peer.send_message(2, b"x" * 1_000_000)
+        a.peer.close("stopping")
+        descriptor = cast("socket.socket", a.peer._transport.get_extra_info("socket"))
+        await until(lambda: descriptor.fileno() == -1)
+        b.peer.close("stopping")
+        await asyncio.sleep(0)
+
+    run(scenario())

@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pydist.errors import DecodeError, EncodeError
+from pydist.terms import NORMAL, Alias, Pid
+from pydist.wire.codec import Encoder
+from pydist.wire.control import (
+    Demonitor,
+    Exit,
+    ExitTo,
+    Home,
+    Incoming,
+    Link,
+    Messages,
+    Monitor,
+    MonitorExit,
+    Send,
+    SendAlias,
+    SendName,
+    Signal,
+    SignalReader,
+    Unlink,
+    UnlinkAck,
+    snapshot,
+    write_signal,
+)
+
+A = Home("a@h", 1)
+B = Home("b@h", 2)
+P = A.pid(7)
+Q = B.pid(8)
+
+SIGNALS: list[tuple[Signal, str]] = [
+    (SendName("echo", 5), "9302a46563686f05"),
+    (SendAlias(Alias(Q, B.ref(9)), 5), "9403080905"),
+    (Link(P, Q), "930a0708"),
+    (Unlink(P, Q, 300), "940b0708cd012c"),
+    (UnlinkAck(P, Q, 300), "940c0708cd012c"),
+    (Exit(P, Q, NORMAL), "940d0708c706016e6f726d616c"),
+    (ExitTo(P, Q, (1,)), "940e070892c7001001"),
+    (Monitor(P, Q, A.ref(9)), "9414070809"),
+    (Monitor(P, "echo", A.ref(9)), "941407a46563686f09"),
+    (Demonitor(P, Q, A.ref(9)), "9415070809"),
+    (Demonitor(P, "echo", A.ref(9)), "941507a46563686f09"),
+    (MonitorExit(P, Q, B.ref(9), None), "9516070809c0"),
+    (MonitorExit("echo", Q, B.ref(9), None), "9516a46563686f0809c0"),
+]
+
+
+def read(*arrays: bytes) -> list[Incoming]:
+    return SignalReader(B, A).read(bytes((0x90 | len(arrays),)) + b"".join(arrays))
+
+
+@pytest.mark.parametrize(("signal", "hexadecimal"), SIGNALS)
+def test_golden_bytes(signal: Signal, hexadecimal: str) -> None:
+    assert write_signal(signal, Encoder()).hex() == hexadecimal
+    assert read(bytes.fromhex(hexadecimal)) == [signal]
+
+
+def test_a_frame_is_read_in_order() -> None:
+    assert read(*(bytes.fromhex(data) for _, data in SIGNALS)) == [signal for signal, _ in SIGNALS]
+
+
+def test_a_run_of_messages_is_one_signal() -> None:
+    assert read(bytes.fromhex("93010893010203")) == [Messages(8, [1, 2, 3])]
+
+
+def test_sources_are_always_the_peers_and_targets_always_ours() -> None:
+    """Bare numbers can't name a third node, nor an older incarnation."""
+    assert SignalReader(Home("x@h", 5), Home("y@h", 6)).read(bytes.fromhex("91930a0708")) == [
+        Link(Pid("y@h", 7, 6), Pid("x@h", 8, 5))
+    ]
+
+
+@pytest.mark.parametrize(("signal", "hexadecimal"), SIGNALS)
+def test_a_snapshot_is_written_as_the_signal_itself(signal: Signal, hexadecimal: str) -> None:
+    frozen, size = snapshot(signal, Encoder())
+    assert write_signal(frozen, Encoder()).hex() == hexadecimal
+    assert size >= len(hexadecimal) // 2
+
+
+def test_a_snapshot_does_not_see_later_changes() -> None:
+    message = [1]
+    frozen, _ = snapshot(SendName("echo", message), Encoder())
+    message.append(2)
+    assert read(write_signal(frozen, Encoder())) == [SendName("echo", [1])]
+
+
+def test_a_snapshot_of_what_cannot_be_sent_raises() -> None:
+    with pytest.raises(EncodeError):
+        snapshot(Send(Q, object()), Encoder())
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        5,
+        [],
+        "text",
+        [0],
+        [99, 1],
+        ["1", 2, [3]],
+        [[], 1],
+        [1, 8],
+        [1, 8, 5],
+        [1, 8, [5], 6],
+        [1, "8", [5]],
+        [1, -1, [5]],
+        [1, True, [5]],
+        [1, 1.0, [5]],
+        [2, 5, 6],
+        [10, 1],
+        [10, 1, 2, 3],
+        [10, "name", 2],
+        [11, 1, 2, None],
+        [20, "name", "name", 3],
+        [20, 1, b"name", 3],
+        [22, None, 1, 2, 3],
+    ],
+)
+def test_what_is_no_signal_is_a_decode_error(array: Any) -> None:
+    with pytest.raises(DecodeError):
+        read(Encoder().encode(array))
+
+
+def test_a_number_of_more_than_64_bits_is_a_decode_error() -> None:
+    with pytest.raises(DecodeError):
+        read(Encoder().encode([1, 2**64, [5]]))
+
+
+@pytest.mark.parametrize("frame", [b"\x05", b"\x81\x01\x02", b"\x90\x90", b"\x92\x90", b"\xc1"])
+def test_what_is_no_frame_is_a_decode_error(frame: bytes) -> None:
+    with pytest.raises(DecodeError):
+        SignalReader(B, A).read(frame)
+
+
+@given(st.binary(max_size=100))
+def test_garbage_is_a_decode_error_or_signals_and_nothing_else(data: bytes) -> None:
+    try:
+        SignalReader(B, A).read(data)
+    except DecodeError:
+        return
+
+
+def deep(limit: Encoder) -> Any:
+    """The deepest list that can be sent."""
+    value: Any = 1
+    try:
+        while True:
+            limit.encode([value])
+            value = [value]
+    except EncodeError:
+        return value
+
+
+def test_the_deepest_message_that_can_be_packed_can_be_read_behind_other_signals() -> None:
+    message = deep(Encoder())
+    encoded = Encoder().encode(message)
+    frame = b"\x93" + b"\x93\x01\x08\x92" + encoded + b"\x05" + b"\x93\x0a\x07\x08" + b"\x93\x02\xa1x" + encoded
+    match SignalReader(B, A).read(frame):
+        case [Messages(8, [first, 5]), link, SendName("x", second)]:
+            # Too deep for Python to compare, so what they encode to is compared.
+            assert [link, Encoder().encode(first), Encoder().encode(second)] == [Link(P, Q), encoded, encoded]
+        case signals:
+            pytest.fail(f"{len(signals)} signals that are not the ones sent")
+
+
+def test_a_frame_that_is_deeper_still_is_a_decode_error() -> None:
+    for frame in (b"\x91" * 5000 + b"\x01", b"\x91\x93\x01\x08\x91" + b"\x91" * 1100 + b"\x01", b"\x91" * 1200):
+        with pytest.raises(DecodeError):
+            SignalReader(B, A).read(frame)

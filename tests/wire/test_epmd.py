@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pydist.errors import DecodeError, FrameTooLarge, WireError
+from pydist.wire.epmd import (
+    HIDDEN_NODE,
+    MAX_NAME,
+    MAX_REQUEST,
+    NORMAL_NODE,
+    Alive,
+    AliveReply,
+    Kill,
+    Names,
+    NamesReply,
+    PortInfo,
+    PortPlease,
+    Request,
+    decode_names_reply,
+    decode_port_reply,
+    encode_alive_reply,
+    encode_names_reply,
+    encode_port_reply,
+    encode_request,
+    take_alive_reply,
+    take_request,
+)
+
+# As Erlang/OTP 25 sends it for `erl -sname x` that listens on port 37337.
+ERL_ALIVE = bytes.fromhex("000e 78 91d9 4d 00 0006 0005 0001 78 0000")
+
+NODES = st.builds(
+    PortInfo,
+    name=st.text(st.characters(categories=["L", "N", "P", "S"]), min_size=1, max_size=60),
+    port=st.integers(0, 0xFFFF),
+    node_type=st.sampled_from([NORMAL_NODE, HIDDEN_NODE]),
+    protocol=st.integers(0, 0xFF),
+    highest=st.integers(0, 0xFFFF),
+    lowest=st.integers(0, 0xFFFF),
+    extra=st.binary(max_size=300),
+)
+REQUESTS = st.one_of(
+    st.builds(Alive, NODES), st.builds(PortPlease, NODES.map(lambda node: node.name)), st.just(Names()), st.just(Kill())
+)
+
+
+def test_the_request_of_a_real_erlang_node_is_read() -> None:
+    assert take_request(ERL_ALIVE) == Alive(PortInfo("x", 37337, NORMAL_NODE, 0, highest=6, lowest=5))
+
+
+@pytest.mark.parametrize(
+    ("request_", "wire"),
+    [
+        (Alive(PortInfo("x", 37337, HIDDEN_NODE, extra=b"hi")), "0010 78 91d9 48 00 0006 0006 0001 78 0002 6869"),
+        (PortPlease("ab"), "0003 7a 6162"),
+        (Names(), "0001 6e"),
+        (Kill(), "0001 6b"),
+    ],
+)
+def test_requests_have_these_bytes(request_: Request, wire: str) -> None:
+    assert encode_request(request_) == bytes.fromhex(wire)
+
+
+@pytest.mark.parametrize(
+    ("reply", "wire"),
+    [
+        (AliveReply(0x01020304), "76 00 01020304"),
+        (AliveReply(3, wide=False), "79 00 0003"),
+        (AliveReply(None), "76 01 00000063"),
+        (AliveReply(None, wide=False), "79 01 0063"),
+    ],
+)
+def test_answers_to_a_registration_have_these_bytes_and_are_read_again(reply: AliveReply, wire: str) -> None:
+    data = encode_alive_reply(reply)
+    assert (data, take_alive_reply(data)) == (bytes.fromhex(wire), reply)
+
+
+def test_an_answer_with_a_port_has_these_bytes() -> None:
+    node = PortInfo("x", 37337, extra=b"hi")
+    assert encode_port_reply(node) == bytes.fromhex("77 00 91d9 4d 00 0006 0006 0001 78 0002 6869")
+    assert encode_port_reply(None) == bytes.fromhex("77 01")
+
+
+def test_a_list_of_names_has_these_bytes() -> None:
+    assert encode_names_reply(NamesReply(4369, (("a", 1), ("b", 22)))) == (
+        b"\x00\x00\x11\x11name a at port 1\nname b at port 22\n"
+    )
+
+
+@given(REQUESTS)
+def test_what_is_asked_is_what_is_heard(request_: Request) -> None:
+    assert take_request(encode_request(request_)) == request_
+
+
+@given(st.none() | NODES)
+def test_a_port_that_is_told_is_the_port_that_is_heard(node: PortInfo | None) -> None:
+    assert decode_port_reply(encode_port_reply(node)) == node
+
+
+@given(st.builds(NamesReply, st.integers(0, 0xFFFF), st.lists(NODES.map(lambda n: (n.name, n.port))).map(tuple)))
+def test_names_that_are_told_are_the_names_that_are_heard(reply: NamesReply) -> None:
+    assert decode_names_reply(encode_names_reply(reply)) == reply
+
+
+@given(REQUESTS)
+def test_a_request_that_comes_byte_by_byte_is_whole_at_its_last_byte_only(request_: Request) -> None:
+    wire = encode_request(request_)
+    assert [take_request(wire[:end]) for end in range(len(wire))] == [None] * len(wire)
+
+
+@pytest.mark.parametrize("wide", [True, False])
+def test_an_answer_to_a_registration_is_whole_at_its_last_byte_only(wide: bool) -> None:
+    data = encode_alive_reply(AliveReply(2, wide))
+    assert [take_alive_reply(data[:end]) for end in range(len(data))] == [None] * len(data)
+
+
+@pytest.mark.parametrize(
+    ("wire", "complaint"),
+    [
+        ("0000", "no request"),
+        ("0001 99", "no request"),
+        ("0010 99", "no request"),
+        ("0002 6e 00", "1 bytes in a request that has none"),
+        ("0001 6e ff", "1 bytes after the request"),
+        ("0001 78", "a node's description of 0 bytes"),
+        ("000e 78 91d9 4d 00 0006 0005 0009 78 0000", "a name of 9 bytes, more than there are"),
+        ("000e 78 91d9 4d 00 0006 0005 0000 78 0000", "announces 30720 bytes of extra data"),
+        ("000e 78 91d9 4d 00 0006 0005 0001 78 0001", "announces 1 bytes of extra data, and has 0"),
+        ("000f 78 91d9 4d 00 0006 0005 0001 78 0000 ff", "announces 0 bytes of extra data, and has 1"),
+        ("000d 78 91d9 4d 00 0006 0005 0000 0000", "a name of 0 bytes"),
+        ("0001 7a", "a name of 0 bytes"),
+        ("0002 7a ff", "not UTF-8"),
+        ("0004 7a 61 00 62", "control character"),
+        ("0004 7a 61 20 62", "space"),
+        ("0004 7a 61 0a 62", "control character"),
+    ],
+)
+def test_a_request_that_lies_is_refused(wire: str, complaint: str) -> None:
+    with pytest.raises(DecodeError, match=complaint):
+        take_request(bytes.fromhex(wire))
+
+
+def test_a_name_that_is_too_long_is_refused() -> None:
+    assert take_request(encode_request(PortPlease("x" * MAX_NAME))) == PortPlease("x" * MAX_NAME)
+    with pytest.raises(DecodeError, match="a name of 256 bytes"):
+        take_request(encode_request(PortPlease("x" * (MAX_NAME + 1))))
+
+
+def test_an_old_client_ends_the_name_with_a_zero() -> None:
+    assert take_request(b"\0\3z" + b"a\0") == PortPlease("a")
+
+
+@pytest.mark.parametrize("opening", [b"\x16\x03\x01\x02\x00\x01", b"GET / HTTP/1.1\r\n", b"SSH-2.0-x\r\n", b"\xff\xff"])
+def test_other_protocols_are_told_by_their_first_two_bytes(opening: bytes) -> None:
+    with pytest.raises(FrameTooLarge, match="announces a request of"):
+        take_request(opening[:2])
+
+
+def test_a_request_that_no_port_mapper_would_take_is_not_sent() -> None:
+    with pytest.raises(ValueError, match=f"at most {MAX_REQUEST} bytes"):
+        encode_request(Alive(PortInfo("a", 1, extra=bytes(MAX_REQUEST))))
+
+
+@pytest.mark.parametrize("wire", ["", "77", "76 00", "77 00", "77 00 0001 4d 00 0006 0006 0005 78 0000"])
+def test_an_answer_that_is_no_port_is_refused(wire: str) -> None:
+    with pytest.raises(DecodeError):
+        decode_port_reply(bytes.fromhex(wire))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"\0\0\0", b"\0\0\0\1nonsense\n", b"\0\0\0\1name a at port x\n", b"\0\0\0\1\xff\n", b"HTTP/1.1 400\r\n"],
+)
+def test_an_answer_that_is_no_list_of_names_is_refused(data: bytes) -> None:
+    with pytest.raises(DecodeError):
+        decode_names_reply(data)
+
+
+@pytest.mark.parametrize("data", [b"x", b"v\0\0\0\0\1\0", b"y\0\0\1\0"])
+def test_an_answer_that_is_no_creation_is_refused(data: bytes) -> None:
+    with pytest.raises(DecodeError):
+        take_alive_reply(data)
+
+
+@given(st.binary(max_size=64) | st.binary(min_size=1).map(lambda body: len(body).to_bytes(2) + b"x" + body[1:]))
+def test_random_bytes_are_a_request_or_a_wire_error(data: bytes) -> None:
+    for read in (take_request, take_alive_reply, decode_port_reply, decode_names_reply):
+        try:
+            read(data)
+        except WireError:
+            continue
