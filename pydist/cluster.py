@@ -43,6 +43,7 @@ class Cluster:
         self._subscribers: dict[Process, None] = {}
         self._timer: asyncio.TimerHandle | None = None
         runtime.outward = self.router
+        runtime.scheduler.after_batch = self.door.flush
 
     # -- for processes
 
@@ -109,6 +110,10 @@ class Cluster:
     def deliver(self, peer: Peer, signal: Incoming) -> None:
         """A signal has come."""
         self.router.deliver(peer, signal)
+
+    def delivered(self) -> None:
+        """All signals of one read have been delivered."""
+        self._runtime.scheduler.run_batch()
 
     def writable(self, peer: Peer) -> None:
         """The peer was busy, and is no longer. Nobody waits for that yet."""

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import ipaddress
 import os
+import subprocess
 import sys
 from collections.abc import AsyncGenerator
 from typing import Final
@@ -201,25 +202,33 @@ async def ensure_running(host: str = HOST, port: int = DEFAULT_PORT) -> bool:
             await names(host, port)
             log.info("port_mapper_started" if not complaint else "port_mapper_found", port=port)
             return not complaint
-    raise PortMapperError(f"no port mapper came up at {host}:{port}: {complaint or 'what was started does not answer there'}")
+    raise PortMapperError(
+        f"no port mapper came up at {host}:{port}: {complaint or 'what was started does not answer there'}"
+    )
 
 
 async def _start(port: int) -> str:
     """Start `python -m pydist.epmd -daemon`, which listens when its starter ends; what it complained of, if it did."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "pydist.epmd", "-daemon", "-port", str(port)),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-    )
     try:
-        async with asyncio.timeout(START_TIMEOUT):
-            _, complaint = await process.communicate()
-    except TimeoutError:
-        process.kill()
-        await process.wait()
+        done = await asyncio.to_thread(_run_daemon, port)
+    except subprocess.TimeoutExpired:
         return f"it did not come up within {START_TIMEOUT:.0f} s"
-    return complaint.decode(errors="replace").strip() if process.returncode else ""
+    return done.stderr.decode(errors="replace").strip() if done.returncode else ""
+
+
+def _run_daemon(port: int) -> subprocess.CompletedProcess[bytes]:
+    """Wait until the port mapper has detached itself.
+
+    Not with asyncio's subprocess: uvloop's lets the pipe into the daemon a second time, and so never sees its end.
+    """
+    return subprocess.run(
+        [sys.executable, "-m", "pydist.epmd", "-daemon", "-port", str(port)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        timeout=START_TIMEOUT,
+        check=False,
+    )
 
 
 def _is_loopback(host: str) -> bool:

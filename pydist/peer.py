@@ -87,6 +87,10 @@ class PeerOwner(Protocol):
         """A signal has come. Signals of one peer come in the order in which it sent them."""
         ...
 
+    def delivered(self) -> None:
+        """All signals of one read have been delivered: who was woken by them may run."""
+        ...
+
     def writable(self, peer: Peer) -> None:
         """The peer was busy, and is no longer."""
         ...
@@ -100,6 +104,20 @@ class Door:
         self.owner = owner
         self.unfinished = 0
         """Handshakes of strangers that are not over."""
+        self._loop = asyncio.get_running_loop()
+        self._unflushed: list[Peer] = []
+
+    def flush_soon(self, peer: Peer) -> None:
+        """Write what `peer` has queued in this turn of the loop, or the next."""
+        if not self._unflushed:
+            self._loop.call_soon(self.flush)
+        self._unflushed.append(peer)
+
+    def flush(self) -> None:
+        """Write what the peers have queued; a scheduler whose batch is over calls it, and saves them a turn."""
+        unflushed, self._unflushed = self._unflushed, []
+        for peer in unflushed:
+            peer.flush()
 
     def answer(self) -> Peer:
         """The protocol for a transport that somebody else opened."""
@@ -162,7 +180,7 @@ class Peer(asyncio.Protocol):
         connection.send_message(number, message)
         if not self._flush_due:
             self._flush_due = True
-            self._loop.call_soon(self.flush)
+            self._door.flush_soon(self)
 
     def send(self, signal: Signal) -> None:
         """Queue any signal; raises as `send_message`, but only messages ever find the connection full.
@@ -176,7 +194,7 @@ class Peer(asyncio.Protocol):
         self.connection.send(signal)
         if not self._flush_due:
             self._flush_due = True
-            self._loop.call_soon(self.flush)
+            self._door.flush_soon(self)
 
     def flush(self) -> None:
         """Write what waits."""
@@ -238,6 +256,7 @@ class Peer(asyncio.Protocol):
         try:
             if self.up:
                 self._deliver(self.connection.receive_data(data, self._clock()))
+                self._owner.delivered()
             else:
                 self._perform(self._handshake.receive_data(data, self._clock()))
         except WireError as error:

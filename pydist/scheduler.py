@@ -15,7 +15,7 @@ import sys
 import threading
 from asyncio.tasks import _leave_task
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from contextvars import Context
 from itertools import repeat, starmap
@@ -72,7 +72,7 @@ class RunnableTask(SteppedTask):
 class Scheduler:
     """The run queue; one for each node."""
 
-    __slots__ = ("_scheduled", "current", "loop", "outside", "queue", "table")
+    __slots__ = ("_scheduled", "after_batch", "current", "loop", "outside", "queue", "table")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, table: dict[int, Any]) -> None:
         self.loop = loop
@@ -82,6 +82,8 @@ class Scheduler:
         self.queue: deque[Any] = deque()
         self.current: Any = None
         """The task that runs."""
+        self.after_batch: Callable[[], None] | None = None
+        """Called behind each batch: what the tasks have sent to other nodes can go out together."""
         self._scheduled = False
 
     def enqueue(self, task: RunnableTask) -> None:
@@ -92,8 +94,14 @@ class Scheduler:
             self.loop.call_soon(self.run_batch, context=self.outside)
 
     def run_batch(self) -> None:
-        """Step what is ready, within the budget of one turn of the loop. The queue is not empty."""
+        """Step what is ready, within the budget of one turn of the loop.
+
+        Whoever has just woken tasks in a callback of the loop may call this at its end, and save them a turn.
+        """
         loop, queue = self.loop, self.queue
+        if not queue:
+            return
+        self._scheduled = True
         running.scheduler = self
         deadline = loop.time() + SLICE
         try:
@@ -112,6 +120,8 @@ class Scheduler:
             self._scheduled = bool(queue)
             if queue:
                 loop.call_soon(self.run_batch, context=self.outside)
+            if self.after_batch is not None:
+                self.after_batch()
 
     def _run(self, loop: asyncio.AbstractEventLoop, ready: Iterator[Any]) -> None:
         park, current = PARK, _current_tasks
@@ -123,7 +133,7 @@ class Scheduler:
                 task.ended(stop.value, None)
             except (KeyboardInterrupt, SystemExit) as error:
                 task.ended(None, error)
-                raise
+                loop.call_soon(_raise, error)  # from the loop itself, whichever callback this batch runs in
             except BaseException as error:  # noqa: BLE001  # this is where every process's error ends
                 task.ended(None, error)
             else:
@@ -169,6 +179,10 @@ class _Running(threading.local):
 IDLE: Final = _Idle()
 _Running.scheduler = IDLE
 running: Final = _Running()
+
+
+def _raise(error: BaseException) -> None:
+    raise error
 
 
 def _step_unusual(task: RunnableTask) -> Any:

@@ -76,6 +76,8 @@ class Node:
         self.story.append(signal)
         self.on_deliver(peer)
 
+    def delivered(self) -> None: ...
+
     def writable(self, peer: Peer) -> None:
         self.story.append("writable")
 
