@@ -105,7 +105,7 @@ async def register(
     epmd_port: int = DEFAULT_PORT,
     hidden: bool = False,
     extra: bytes = PYDIST,
-    timeout: float = TIMEOUT,  # noqa: ASYNC109  # the deadline covers connecting, asking and the answer
+    timeout: float = TIMEOUT,  # the deadline covers connecting, asking and the answer
 ) -> Registration:
     """Register a node with a port mapper.
 
@@ -139,7 +139,7 @@ async def lookup(
     name: str,
     host: str = HOST,
     epmd_port: int = DEFAULT_PORT,
-    timeout: float = TIMEOUT,  # noqa: ASYNC109  # the deadline covers connecting, asking and the answer
+    timeout: float = TIMEOUT,  # the deadline covers connecting, asking and the answer
 ) -> PortInfo | None:
     """Where the node `name` of that host listens, or None where no living node has the name.
 
@@ -158,7 +158,7 @@ async def lookup(
 async def names(
     host: str = HOST,
     epmd_port: int = DEFAULT_PORT,
-    timeout: float = TIMEOUT,  # noqa: ASYNC109  # the deadline covers connecting, asking and the answer
+    timeout: float = TIMEOUT,  # the deadline covers connecting, asking and the answer
 ) -> list[tuple[str, int]]:
     """Name and port of each node on that host.
 

@@ -157,7 +157,7 @@ class GenServer:
 async def call(
     server: Server,
     request: Request[R],
-    timeout: float | None = DEFAULT_TIMEOUT,  # noqa: ASYNC109  # OTP's; asyncio.timeout would not look once more
+    timeout: float | None = DEFAULT_TIMEOUT,  # OTP's; asyncio.timeout would not look once more
 ) -> R:
     """Send a request and wait for its reply (OTP's `gen_server:call/3`).
 

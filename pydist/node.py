@@ -118,13 +118,14 @@ class Node:
         log.info("node_started", node=self.name, port=self._listener.port, creation=creation)
 
     async def _register(self, name: NodeName, port: int) -> epmd_client.Registration:
-        await epmd_client.ensure_running(name.host, self._epmd_port)
-        return await epmd_client.register(name.short, port, host=name.host, epmd_port=self._epmd_port)
+        # With the port mapper of this machine, whatever address the node is found at; as `erl` does.
+        await epmd_client.ensure_running(port=self._epmd_port)
+        return await epmd_client.register(name.short, port, epmd_port=self._epmd_port)
 
     def _answer(self) -> asyncio.Protocol:
         return _TooEarly() if self._cluster is None else self._cluster.door.answer()
 
-    async def stop(self, timeout: float = STOP_TIME) -> None:  # noqa: ASYNC109  # what it bounds is the clean-up
+    async def stop(self, timeout: float = STOP_TIME) -> None:  # what it bounds is the clean-up
         """Stop: give the name back, shut down what was started from outside, kill what is left, disconnect.
 
         Args:
@@ -142,7 +143,7 @@ class Node:
             await self._cluster.close()
         log.info("node_stopped", node=self.name)
 
-    async def _shut_down(self, runtime: Runtime, timeout: float) -> None:  # noqa: ASYNC109  # as above
+    async def _shut_down(self, runtime: Runtime, timeout: float) -> None:  # as above
         outside = Pid(runtime.node, 0, runtime.creation)
         for process in list(self._roots):
             process.receive_exit_to(outside, SHUTDOWN)
@@ -235,7 +236,7 @@ def run(
 ) -> T:
     """Start a node, run `main(*args)` as its first process, stop the node, and return what `main` did.
 
-    Runs on uvloop. SIGTERM stops the node in order, as Ctrl-C does.
+    Runs on uvloop. SIGTERM stops the node in order, as Ctrl-C does; the exit status is then 143.
 
     Args:
         main: an async function.
@@ -261,14 +262,31 @@ def run(
 
 
 async def _run(node: Node, main: Callable[..., Coroutine[Any, Any, T]], args: tuple[Any, ...]) -> T:
-    task = asyncio.current_task()
-    if task is not None:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    await node.start()
+    terminated = _cancel_on_sigterm()
     try:
-        return await node.run(main, *args)
-    finally:
-        await node.stop()
+        await node.start()
+        try:
+            return await node.run(main, *args)
+        finally:
+            await node.stop()
+    except asyncio.CancelledError:
+        if terminated:
+            raise SystemExit(128 + signal.SIGTERM) from None
+        raise
+
+
+def _cancel_on_sigterm() -> list[int]:
+    """Let SIGTERM end the running task as Ctrl-C does; the list holds the signal once it has come."""
+    task = asyncio.current_task()
+    terminated: list[int] = []
+
+    def cancel() -> None:
+        terminated.append(signal.SIGTERM)
+        if task is not None:
+            task.cancel()
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, cancel)
+    return terminated
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:

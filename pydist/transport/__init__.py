@@ -39,7 +39,7 @@ class Network(Protocol):
         """
         ...
 
-    async def dial(self, protocol_factory: Callable[[], P], host: str, port: int, timeout: float) -> P:  # noqa: ASYNC109
+    async def dial(self, protocol_factory: Callable[[], P], host: str, port: int, timeout: float) -> P:
         """Connect to `host`:`port` within `timeout` seconds; the protocol of the connection.
 
         Raises:

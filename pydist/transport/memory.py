@@ -46,7 +46,7 @@ class MemoryNetwork:
         self.listeners[host, port] = protocol_factory
         return MemoryListener(self, host, port)
 
-    async def dial(self, protocol_factory: Callable[[], P], host: str, port: int, timeout: float) -> P:  # noqa: ARG002, ASYNC109  # of the interface
+    async def dial(self, protocol_factory: Callable[[], P], host: str, port: int, timeout: float) -> P:  # noqa: ARG002  # of the interface
         """Connect to `host`:`port`; see :class:`pydist.transport.Network`."""
         await asyncio.sleep(0)
         answer = self.listeners.get((host, port))

@@ -52,7 +52,7 @@ class TcpNetwork:
         name = bound.getsockname()
         return TcpListener(name[0], name[1], server)
 
-    async def dial(self, protocol_factory: Callable[[], P], host: str, port: int, timeout: float) -> P:  # noqa: ASYNC109  # of the interface
+    async def dial(self, protocol_factory: Callable[[], P], host: str, port: int, timeout: float) -> P:
         """Connect to `host`:`port`; see :class:`pydist.transport.Network`."""
         try:
             async with asyncio.timeout(timeout):
