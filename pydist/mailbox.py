@@ -33,13 +33,15 @@ MISSING: Final = object()
 class Mailbox(deque[Any]):
     """See the head of this file. A deque itself, so that to deliver is to append. Not bounded yet."""
 
-    __slots__ = ("_older", "fresh", "saved")
+    __slots__ = ("_fresh", "_older", "saved", "simple")
 
     def __init__(self) -> None:
         super().__init__()
         self.saved: deque[Any] | None = None
         """What a selective receive has passed over; older than all in the mailbox itself."""
-        self.fresh: Ref | None = None
+        self.simple = True
+        """Nothing is saved and no reference is fresh: the head of the deque is the head of the mailbox."""
+        self._fresh: Ref | None = None
         """The reference made last, if no message has been taken since."""
         self._older = 0
 
@@ -49,20 +51,22 @@ class Mailbox(deque[Any]):
 
     def mark(self, ref: Ref) -> None:
         """`ref` has just been made: nothing that is here already can carry it."""
-        self.fresh = ref
+        self._fresh = ref
+        self.simple = False
         self._older = self.length()
 
     def take_first(self) -> Any:
         """The message at the head, or MISSING."""
-        self.fresh = None
+        self._fresh = None
         if self.saved:
             return self.saved.popleft()
+        self.simple = True
         return self.popleft() if self else MISSING
 
     def take(self, pattern: Pattern, matches: Match) -> Any:
         """The first message that `matches`, or MISSING; those passed over are not looked at by `take_new`."""
-        skip = self._older if pattern is not None and pattern is self.fresh else 0
-        self.fresh = None
+        skip = self._older if pattern is not None and pattern is self._fresh else 0
+        self._fresh = None
         found = self._take_saved(skip, matches)
         if found is not MISSING:
             return found
@@ -83,7 +87,7 @@ class Mailbox(deque[Any]):
         for queue in (self.saved, self):
             found = _remove_first(queue, 0, matches) if queue else MISSING
             if found is not MISSING:
-                self.fresh = None
+                self._fresh = None
                 return found
         return MISSING
 
@@ -99,6 +103,7 @@ class Mailbox(deque[Any]):
     def _save(self, message: Any) -> None:
         if self.saved is None:
             self.saved = deque()
+        self.simple = False
         self.saved.append(message)
 
 

@@ -108,15 +108,17 @@ def send(target: Destination, message: Any) -> None:
         ConnectionFull: too much is waiting for that node; nothing was sent.
     """
     scheduler = running.scheduler
-    if type(target) is Pid:
-        receiver = scheduler.table.get(target.number)
-        if receiver is not None and receiver.pid is target:
-            # As Process.deliver, written out: this is the way of a local message.
-            receiver.mailbox.append(message)
-            if receiver.parked:
-                receiver.parked = False
-                scheduler.queue.append(receiver)
-            return
+    try:
+        receiver = scheduler.table.get(target.number)  # type: ignore[union-attr]  # see the except
+    except AttributeError:  # a name or an alias; asking for the type first costs each message to a pid a twentieth
+        receiver = None
+    if receiver is not None and receiver.pid is target:
+        # As Process.deliver, written out: this is the way of a local message.
+        receiver.mailbox.append(message)
+        if receiver.parked:
+            receiver.parked = False
+            scheduler.queue.append(receiver)
+        return
     current().home.send(target, message)
 
 
@@ -141,9 +143,8 @@ def receive(pattern: Pattern = None, timeout: float | None = None) -> Generator[
     """
     process: Process = running.scheduler.current
     mailbox = process.mailbox
-    if pattern is not None or timeout is not None or mailbox.saved:
+    if pattern is not None or timeout is not None or not mailbox.simple:
         return (yield from _receive(process, pattern, timeout))
-    mailbox.fresh = None
     if mailbox:
         process.reductions -= 1
         if process.reductions <= 0:
