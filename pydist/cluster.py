@@ -29,14 +29,14 @@ class Cluster:
     """The peers' owner, and the router's way to them."""
 
     def __init__(self, runtime: Runtime, settings: Settings, network: Network, epmd_port: int) -> None:
+        self._table: Peers[Peer] = Peers(runtime.node)
+        self.up = self._table.up
         self.router = Router(runtime, self)
         self.door = Door(settings, self)
         self._runtime = runtime
         self._clock = settings.env.clock
         self._network = network
         self._epmd_port = epmd_port
-        self._table: Peers[Peer] = Peers(runtime.node)
-        self.up = self._table.up
         self._dials: dict[int, asyncio.Task[None]] = {}
         self._dialled: dict[int, Peer] = {}
         """Transports on which the handshake of an attempt runs."""

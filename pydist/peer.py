@@ -28,6 +28,7 @@ from pydist.core.handshake import (
     Refused,
     Status,
 )
+from pydist.core.outbox import Outbox
 from pydist.core.ticker import INTENSITY, NET_TICKTIME
 from pydist.env import Env
 from pydist.errors import ConnectionFull, WireError
@@ -139,6 +140,7 @@ class Peer(asyncio.Protocol):
     connection: Connection
     _transport: asyncio.Transport
     _handshake: Handshake
+    _outbox: Outbox
 
     def __init__(self, door: Door, *, dialled: str | None = None, attempt: int | None = None) -> None:
         self.dialled = dialled
@@ -151,6 +153,7 @@ class Peer(asyncio.Protocol):
         self._door = door
         self._owner = door.owner
         self._settings = door.settings
+        self._pending_limit = door.settings.pending_limit
         self._clock = door.settings.env.clock
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
@@ -174,10 +177,9 @@ class Peer(asyncio.Protocol):
         """
         if not self.up:
             return
-        connection = self.connection
-        if connection.outbox.size > self._settings.pending_limit:
+        if self._outbox.size > self._pending_limit:
             raise self._full()
-        connection.send_message(number, message)
+        self._outbox.send(number, message)
         if not self._flush_due:
             self._flush_due = True
             self._door.flush_soon(self)
@@ -189,7 +191,7 @@ class Peer(asyncio.Protocol):
         """
         if not self.up:
             return
-        if isinstance(signal, Send | SendName | SendAlias) and self.connection.pending > self._settings.pending_limit:
+        if isinstance(signal, Send | SendName | SendAlias) and self.connection.pending > self._pending_limit:
             raise self._full()
         self.connection.send(signal)
         if not self._flush_due:
@@ -329,6 +331,7 @@ class Peer(asyncio.Protocol):
             intensity=settings.intensity,
             frame_limit=settings.frame_limit,
         )
+        self._outbox = self.connection.outbox
         self.up = True
         self._set_timer(self.connection.next_timer())
         self._owner.connected(self)

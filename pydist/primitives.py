@@ -119,7 +119,7 @@ def send(target: Destination, message: Any) -> None:
             receiver.parked = False
             scheduler.queue.append(receiver)
         return
-    current().home.send(target, message)
+    scheduler.current.home.send(target, message)
 
 
 @overload

@@ -51,6 +51,7 @@ class Router:
     def __init__(self, runtime: Runtime, connections: Connections) -> None:
         self._runtime = runtime
         self._connections = connections
+        self._up = connections.up
         self._crossings: dict[str, Crossings] = {}
         self._inward: dict[type, Callable[[Peer, Any], None]] = {
             control.Messages: self._messages,
@@ -70,7 +71,7 @@ class Router:
 
     def send(self, target: Pid, message: Any) -> None:
         """A message to a pid."""
-        peer = self._connections.up.get(target.node)
+        peer = self._up.get(target.node)
         if peer is None:
             self._connections.send_later(target.node, control.Send(target, message))
         elif target.creation == peer.identity.creation:
@@ -82,7 +83,7 @@ class Router:
 
     def send_alias(self, target: Alias, message: Any) -> None:
         """A message to an alias. No connection is made for it: whoever waited has lost it with the old one."""
-        peer = self._connections.up.get(target.pid.node)
+        peer = self._up.get(target.pid.node)
         if peer is not None and peer.connection.reaches(target.pid):
             peer.send(control.SendAlias(target, message))
 
@@ -121,7 +122,7 @@ class Router:
 
     def nodes(self) -> list[str]:
         """The names of all connected nodes."""
-        return list(self._connections.up)
+        return list(self._up)
 
     def connect(self, node: str) -> None:
         """Connect to `node`. Raises BadNodeName."""
@@ -132,7 +133,7 @@ class Router:
         self._connections.subscribe(process, wanted=wanted)
 
     def _send(self, node: str, signal: Signal) -> None:
-        peer = self._connections.up.get(node)
+        peer = self._up.get(node)
         if peer is None:
             self._connections.send_later(node, signal)
         else:

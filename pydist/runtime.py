@@ -176,11 +176,12 @@ class Runtime:
             TypeError: `target` is no destination.
         """
         if isinstance(target, Pid):
+            if target.node != self.node:
+                self.outward.send(target, message)
+                return
             process = self.process(target)
             if process is not None:
                 process.deliver(message)
-            elif not self.is_local(target):
-                self.outward.send(target, message)
         elif isinstance(target, Alias):
             self._send_alias(target, message)
         else:
