@@ -49,9 +49,15 @@ class Cluster:
 
     def subscribe(self, process: Process, *, wanted: bool) -> None:
         """Send `NodeUp` and `NodeDown` to `process` from now on, or no longer."""
-        self._subscribers.pop(process, None)
-        if wanted:
+        if wanted and process not in self._subscribers:
             self._subscribers[process] = None
+            process.add_done_callback(self._unsubscribe)
+        elif not wanted:
+            process.remove_done_callback(self._unsubscribe)
+            self._unsubscribe(process)
+
+    def _unsubscribe(self, process: Process) -> None:
+        self._subscribers.pop(process, None)
 
     def connect(self, node: str) -> None:
         """Connect to `node`, if we are not; nothing tells when it is done but `NodeUp`. Raises BadNodeName."""
@@ -155,11 +161,8 @@ class Cluster:
             peer.close("given up")
 
     def _tell(self, message: NodeUp | NodeDown) -> None:
-        for process in list(self._subscribers):
-            if process.done():
-                del self._subscribers[process]
-            else:
-                process.deliver(message)
+        for process in self._subscribers:
+            process.deliver(message)
 
     async def _dial(self, node: str, attempt: int) -> None:
         try:

@@ -263,7 +263,7 @@ async def _talk(
 async def _connect(host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     try:
         return await asyncio.open_connection(host, port)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # UnicodeError: what can be no host's name
         raise _NobodyAnswers(
             f"no port mapper answers at {host}:{port}: start one there, with `python -m pydist.epmd -port {port}`"
         ) from error

@@ -24,6 +24,7 @@ The contract:
 
 from __future__ import annotations
 
+from asyncio import CancelledError
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, NoReturn, TypeAlias, TypeVar
 
@@ -41,10 +42,19 @@ from pydist.errors import (
 )
 from pydist.mailbox import MISSING
 from pydist.message import Message, Request
-from pydist.primitives import acting, demonitor, receive, self_pid, send, spawn
+from pydist.primitives import (
+    acting,
+    demonitor,
+    exit,  # noqa: A004  # OTP's name
+    receive,
+    self_pid,
+    send,
+    spawn,
+    unlink,
+)
 from pydist.process import Process, crash_of
 from pydist.runtime import Runtime
-from pydist.terms import NOCONNECTION, NOPROC, Alias, Atom, Down, Exited, Pid, Reason, Ref, RegisteredName
+from pydist.terms import KILL, NOCONNECTION, NOPROC, NORMAL, Alias, Atom, Down, Exited, Pid, Reason, Ref, RegisteredName
 
 log = structlog.get_logger("pydist")
 
@@ -54,8 +64,6 @@ Server = Pid | str | RegisteredName
 
 NO_REPLY: Final = object()
 """What `handle_call` returns when the reply will come later, by `reply(caller, value)`."""
-
-IGNORE: Final = Atom("ignore")
 
 DEFAULT_TIMEOUT: Final = 5.0
 """Seconds that a call waits (OTP's default)."""
@@ -189,11 +197,11 @@ async def call(
             text = f"no reply from {server!r} within {timeout} s to {request!r}; it may still do the work"
             raise CallTimeout(Atom("timeout"), server, request, text) from None
     except BaseException:
-        demonitor(ref, flush=True)
+        _late_reply(process, ref)  # nobody waits for it any more
         raise
+    demonitor(ref, flush=True)
     if type(answer) is Down:
         _fail(answer.reason, target, server, request)
-    demonitor(ref, flush=True)
     value: R = answer.value
     return value
 
@@ -239,13 +247,15 @@ Init: TypeAlias = Callable[[GenServer], Awaitable[None]]
 
 
 class _Starter:
-    """Who waits for `init`, and by which reference."""
+    """Who waits for `init`, by which reference, and what it has come to."""
 
-    __slots__ = ("parent", "ref")
+    __slots__ = ("ignored", "linked", "pid", "ref")
 
-    def __init__(self, parent: Pid) -> None:
-        self.parent = parent
+    def __init__(self, pid: Pid, *, linked: bool) -> None:
+        self.pid = pid
+        self.linked = linked
         self.ref: Ref | None = None
+        self.ignored = False
 
 
 async def _start(cls: type[GenServer], init: Init, name: str | None, *, link: bool) -> Any:
@@ -253,18 +263,35 @@ async def _start(cls: type[GenServer], init: Init, name: str | None, *, link: bo
     holder = None if name is None else runtime.names.holder(name)
     if holder is not None:
         raise AlreadyStarted(name, holder.pid)
-    starter = _Starter(process.pid)
+    starter = _Starter(process.pid, linked=link)
     pid, ref = spawn(_serve, cls, init, starter, link=link, monitor=True, name=name)
     starter.ref = ref  # before the child's first step
-    answer = await receive(ref)
+    try:
+        answer = await receive(ref)
+    except CancelledError:
+        if not process.dying:
+            _abandon(process, pid, ref)
+        raise
     if type(answer) is Started:
         demonitor(ref, flush=True)
         return pid
     if link:
         process.mailbox.flush(lambda message: type(message) is Exited and message.pid == pid)
-    if answer.reason is IGNORE:
+    if starter.ignored:
         return None
     raise StartError(answer.reason, f"{cls.__qualname__} did not start: {_in_words(answer.reason)}")
+
+
+def _abandon(process: Process, pid: Pid, ref: Ref) -> None:
+    """The caller waits no longer: kill what it was starting, as OTP does when the time to start is over."""
+    unlink(pid)
+    exit(pid, KILL)
+    demonitor(ref, flush=True)
+    process.mailbox.flush(
+        lambda message: (
+            (type(message) is Started and message.ref == ref) or (type(message) is Exited and message.pid == pid)
+        )
+    )
 
 
 def _in_words(reason: Reason) -> str:
@@ -279,16 +306,19 @@ async def _serve(cls: type[GenServer], init: Init, starter: _Starter) -> None:
     except Stop as stop:
         raise Exit(stop.reason) from None
     except Ignore:
-        raise Exit(IGNORE) from None
+        starter.ignored = True
+        raise Exit(NORMAL) from None
     assert starter.ref is not None  # noqa: S101  # set before the first step
-    send(starter.parent, Started(starter.ref))
+    send(starter.pid, Started(starter.ref))
     process, _ = acting()
     try:
-        await _loop(server, starter.parent)
+        await _loop(server, starter.pid if starter.linked else None)
     except Stop as stop:
-        await server.terminate(stop.reason)
-        if stop.caller is not None:
-            reply(stop.caller, stop.reply)
+        try:
+            await server.terminate(stop.reason)
+        finally:
+            if stop.caller is not None:
+                reply(stop.caller, stop.reply)
         raise Exit(stop.reason) from None
     except Exit as signal:
         if not process.dying:
@@ -299,7 +329,7 @@ async def _serve(cls: type[GenServer], init: Init, starter: _Starter) -> None:
         raise
 
 
-async def _loop(server: GenServer, parent: Pid) -> NoReturn:
+async def _loop(server: GenServer, parent: Pid | None) -> NoReturn:
     while True:
         message: object = await receive()
         if type(message) is Call:

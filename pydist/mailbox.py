@@ -77,7 +77,12 @@ class Mailbox(deque[Any]):
         """The first message that `matches` among those nobody has looked at, or MISSING."""
         while self:
             message = self.popleft()
-            if matches(message):
+            try:
+                found = matches(message)
+            except BaseException:
+                self.appendleft(message)
+                raise
+            if found:
                 return message
             self._save(message)
         return MISSING
@@ -129,7 +134,7 @@ def matcher(pattern: Pattern) -> Match:
         return _carries(pattern)
     if isinstance(pattern, type | UnionType | tuple):
         return partial(_is_a, cast("Any", pattern))
-    if callable(pattern):
+    if callable(pattern) and not hasattr(pattern, "__origin__"):  # list[int] and typing.Union are callable, too
         return pattern
     raise TypeError(f"receive takes a type, a Ref or a predicate, not {pattern!r}")
 

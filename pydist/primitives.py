@@ -14,7 +14,7 @@ from pydist.errors import Exit
 from pydist.mailbox import MISSING, Pattern, matcher
 from pydist.process import REDUCTIONS, Process
 from pydist.runtime import Runtime
-from pydist.scheduler import PARK, running
+from pydist.scheduler import IDLE, PARK, running
 from pydist.terms import Destination, Down, Pid, Reason, Ref, RegisteredName
 
 T = TypeVar("T")
@@ -27,7 +27,7 @@ def current() -> Process:
     Raises:
         NotInProcess: the caller is no process, but a plain task or no coroutine at all.
     """
-    process: Process = running.scheduler.current
+    process: Process = getattr(running, "scheduler", IDLE).current
     return process
 
 
@@ -107,19 +107,18 @@ def send(target: Destination, message: Any) -> None:
         EncodeError: the message can't cross the wire; nothing was sent.
         ConnectionFull: too much is waiting for that node; nothing was sent.
     """
-    scheduler = running.scheduler
     try:
-        receiver = scheduler.table.get(target.number)  # type: ignore[union-attr]  # see the except
-    except AttributeError:  # a name or an alias; asking for the type first costs each message to a pid a twentieth
+        receiver: Process | None = running.scheduler.table.get(target.number)  # type: ignore[union-attr]  # see below
+    except AttributeError:  # a name or an alias, or no process; to ask that first would cost each message a twentieth
         receiver = None
     if receiver is not None and receiver.pid is target:
         # As Process.deliver, written out: this is the way of a local message.
         receiver.mailbox.append(message)
         if receiver.parked:
             receiver.parked = False
-            scheduler.queue.append(receiver)
+            receiver.scheduler.queue.append(receiver)
         return
-    scheduler.current.home.send(target, message)
+    current().home.send(target, message)
 
 
 @overload
@@ -141,7 +140,10 @@ def receive(pattern: Pattern = None, timeout: float | None = None) -> Generator[
         TimeoutError: no such message in time.
         Exit: the process has got an exit signal; let it pass.
     """
-    process: Process = running.scheduler.current
+    try:
+        process: Process = running.scheduler.current
+    except AttributeError:
+        process = current()
     mailbox = process.mailbox
     if pattern is not None or timeout is not None or not mailbox.simple:
         return (yield from _receive(process, pattern, timeout))
@@ -235,8 +237,8 @@ def demonitor(ref: Ref, *, flush: bool = False) -> None:
         flush: also take its `Down` out of the mailbox, should it have come already.
     """
     process, runtime = acting()
-    runtime.demonitor(process, ref)
-    if flush:
+    removed = runtime.demonitor(process, ref)
+    if flush and not removed:
         process.mailbox.flush(lambda message: type(message) is Down and message.ref == ref)
 
 
@@ -249,6 +251,7 @@ def exit(pid: Pid, reason: Reason) -> None:  # noqa: A001  # OTP's name
     process, runtime = acting()
     runtime.exit(process.pid, pid, reason)
     if pid == process.pid and (process.dying or process.done()):
+        process.thrown = None  # it is raised here: the clean-up may await
         raise Exit(process.exit_reason)
 
 

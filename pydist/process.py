@@ -264,4 +264,11 @@ def crash_of(exception: BaseException) -> Crash:
     """The exit reason that stands for an uncaught exception."""
     kind = type(exception)
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-    return Crash(name, str(exception), "".join(format_exception(exception)))
+    return Crash(name, _text(exception), "".join(format_exception(exception)))
+
+
+def _text(exception: BaseException) -> str:
+    try:
+        return str(exception)
+    except Exception:  # noqa: BLE001  # it is the user's code, and the process has to end all the same
+        return f"<{type(exception).__qualname__} has no text>"

@@ -101,7 +101,6 @@ class Router:
 
     def exit_by_link(self, source: Pid, target: Pid, reason: Reason) -> None:
         """`source` has died, and was linked to `target`."""
-        self._of(target.node).drop_link(source, target)
         self._send_reason(target.node, control.Exit(source, target, reason))
 
     def monitor(self, source: Process, target: Target, ref: Ref) -> None:
@@ -112,12 +111,10 @@ class Router:
     def demonitor(self, source: Pid, target: Target, ref: Ref) -> None:
         """A monitor that is no longer in its owner's table."""
         node = target.node if isinstance(target, Pid) else target[1]
-        self._of(node).monitors.pop(ref, None)
         self._send(node, control.Demonitor(source, _bare(target), ref))
 
     def down(self, source: Target, watcher: Pid, ref: Ref, reason: Reason) -> None:
         """`source` has died, and `watcher` monitored it."""
-        self._of(watcher.node).watchers.pop(ref, None)
         self._send_reason(watcher.node, control.MonitorExit(_bare(source), watcher, ref, reason))
 
     def nodes(self) -> list[str]:
@@ -144,12 +141,24 @@ class Router:
         if target is not None and not peer.connection.reaches(target):
             self._refuse(signal, NOPROC)  # a process of that node's earlier life
             return
-        crossings = self._of(peer.identity.node)
-        if isinstance(signal, control.Link):
-            crossings.add_link(signal.source, signal.target)
-        elif isinstance(signal, control.Monitor):
-            crossings.monitors[signal.ref] = signal.source
+        self._note(self._of(peer.identity.node), signal)
         peer.send(signal)
+
+    def _note(self, crossings: Crossings, signal: Signal) -> None:
+        """Enter into the table what crosses with this signal, and strike out what ends with it."""
+        match signal:
+            case control.Monitor(source, _, ref):
+                crossings.monitors[ref] = source
+            case control.Demonitor(_, _, ref):
+                crossings.monitors.pop(ref, None)
+            case control.MonitorExit(_, _, ref):
+                crossings.watchers.pop(ref, None)
+            case control.Link(source, target):
+                crossings.add_link(source, target)
+            case control.Exit(source, target):
+                crossings.drop_link(source, target)
+            case _:
+                pass
 
     def _send_reason(self, node: str, signal: control.Exit | control.MonitorExit) -> None:
         """A death must be heard of, even if its reason can't cross the wire."""

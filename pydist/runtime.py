@@ -17,7 +17,7 @@ import structlog
 
 from pydist.core.names import Names
 from pydist.core.relations import Target
-from pydist.errors import UnknownName
+from pydist.errors import BadNodeName, UnknownName
 from pydist.process import Process
 from pydist.scheduler import Scheduler
 from pydist.terms import (
@@ -227,7 +227,11 @@ class Runtime:
         elif self.is_local(target):
             source.receive_exit(target, NOPROC)
         else:
-            self.outward.link(source, target)
+            try:
+                self.outward.link(source, target)
+            except BadNodeName:
+                source.related().link_broken(target)
+                raise
 
     def unlink(self, source: Process, target: Pid) -> None:
         """Remove the link, if there is one; no exit signal comes by it any more."""
@@ -269,7 +273,11 @@ class Runtime:
         monitors = source.related().monitors
         monitors[ref] = watched
         if node != self.node:
-            self.outward.monitor(source, watched, ref)
+            try:
+                self.outward.monitor(source, watched, ref)
+            except BadNodeName:
+                del monitors[ref]
+                raise
             return ref
         process = self.process(watched) if isinstance(watched, Pid) else self.names.holder(watched[0])
         if process is None:
@@ -280,13 +288,15 @@ class Runtime:
             process.related().watchers[ref] = (source.pid, watched)
         return ref
 
-    def demonitor(self, source: Process, ref: Ref) -> None:
-        """Remove a monitor; no `Down` comes by it any more."""
+    def demonitor(self, source: Process, ref: Ref) -> bool:
+        """Remove a monitor; no `Down` comes by it any more. False if there is none: its `Down` may be here already."""
         target = source.relations.monitors.pop(ref, None) if source.relations is not None else None
         if source.aliases is not None:
             source.aliases.discard(ref.number)
-        if target is not None:
-            self.send_demonitor(source.pid, target, ref)
+        if target is None:
+            return False
+        self.send_demonitor(source.pid, target, ref)
+        return True
 
     def send_demonitor(self, source: Pid, target: Target, ref: Ref) -> None:
         """The monitor `ref` of `source` is no longer wanted."""

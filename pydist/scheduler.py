@@ -171,14 +171,13 @@ class _Idle:
         )
 
 
-class _Running(threading.local):
-    scheduler: Any = None
-    """The scheduler that runs on this thread; `IDLE` while none does."""
-
-
 IDLE: Final = _Idle()
-_Running.scheduler = IDLE
-running: Final = _Running()
+
+running: Final[Any] = threading.local()
+"""`running.scheduler` is the scheduler that runs on this thread, or `IDLE`; not set on a thread that never had one.
+
+An instance of `threading.local` itself: of a subclass with a default, each look would cost half as much again.
+"""
 
 
 def _raise(error: BaseException) -> None:

@@ -14,6 +14,7 @@ inside it. Three things are less obvious:
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Coroutine
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
@@ -28,6 +29,8 @@ class Stepper(Protocol):
     loop: asyncio.AbstractEventLoop
     outside: Context
     """A context that no task runs in; for callbacks of the event loop."""
+    queue: deque[Any]
+    """The tasks to be stepped next."""
 
     def enqueue(self, task: Any, /) -> None:
         """Step `task` soon."""

@@ -94,7 +94,7 @@ def child(
     is_supervisor = isinstance(start, type) and issubclass(start, Supervisor)
     if shutdown == "default":
         shutdown = None if is_supervisor else 5.0
-    if isinstance(shutdown, int | float) and shutdown < 0:
+    if shutdown is not None and shutdown != "brutal_kill" and not (isinstance(shutdown, int | float) and shutdown >= 0):
         raise ValueError(f"shutdown is a number of seconds from 0, None or 'brutal_kill', not {shutdown!r}")
     label = id or name or _function_name(start)
     return ChildSpec(label, _starter(start, args, name), restart, shutdown, "supervisor" if is_supervisor else "worker")
@@ -160,7 +160,9 @@ async def start_child(supervisor: Server, spec: ChildSpec) -> Pid | None:
     Raises:
         ChildError: a child of that id exists.
         StartError: it did not start; it is not kept.
+        TypeError: `spec` was not made by `child`.
     """
+    _check_specs([spec])
     return _value(await call(supervisor, StartChild(spec), timeout=None))
 
 
@@ -197,6 +199,12 @@ async def count_children(supervisor: Server) -> dict[str, int]:
 
 
 T = TypeVar("T")
+
+
+def _check_specs(specs: Sequence[object]) -> None:
+    for spec in specs:
+        if not isinstance(spec, ChildSpec):
+            raise TypeError(f"a supervisor's children are made by child(...); this one is not: {spec!r}")
 
 
 def _value(answer: T | Failed) -> T:
@@ -244,10 +252,12 @@ class Supervisor(GenServer):
             AlreadyStarted: `name` belongs to a living process.
             StartError: a child did not start, `(SHUTDOWN, ("failed_to_start_child", id, reason))`; those before it were
                 stopped in reverse.
+            TypeError: a child that was not made by `child`.
             ValueError: an unknown strategy, two children of one id, a period below 1 or an intensity below 0.
         """
         if strategy not in STRATEGIES:
             raise ValueError(f"strategy is one of {', '.join(STRATEGIES)}, not {strategy!r}")
+        _check_specs(children)
         ids = [spec.id for spec in children]
         twice = sorted({each for each in ids if ids.count(each) > 1})
         if twice:
@@ -321,7 +331,6 @@ class Supervisor(GenServer):
             log.error(
                 "supervisor_gives_up", supervisor=self_pid(), child=failed.spec.id, intensity=self._budget.intensity
             )
-            failed.restarting = False
             raise Stop(SHUTDOWN)
         concerned = affected(self._strategy, self._children, self._children.index(failed))
         for each in reversed(concerned):
@@ -352,7 +361,6 @@ class Supervisor(GenServer):
         known = self._find(id_)
         if known is None:
             return Failed(id_, "not_found")
-        known.restarting = False
         await self._stop(known)
         if known.spec.restart == "temporary":
             self._children.remove(known)
@@ -381,6 +389,8 @@ class Supervisor(GenServer):
     async def _start_new(self, spec: ChildSpec) -> Pid | Failed | None:
         new = _Child(spec)
         result = await self._start(new)
+        if spec.restart == "temporary":
+            new.spec = attrs.evolve(spec, start=_never_again)
         if not isinstance(result, Failed) and (result is not None or spec.restart != "temporary"):
             self._children.append(new)
         return result
@@ -401,6 +411,7 @@ class Supervisor(GenServer):
     async def _stop(self, each: _Child) -> None:
         """Stop a child; a child that has unlinked itself can't hang this, nor one whose exit signal came first."""
         pid, each.pid = each.pid, None
+        each.restarting = False
         if pid is None:
             return
         ref = monitor(pid)
@@ -412,6 +423,10 @@ class Supervisor(GenServer):
         expected = KILLED if each.spec.shutdown == "brutal_kill" else SHUTDOWN
         if reason is not expected and not (reason is NORMAL and each.spec.restart != "permanent"):
             log.error("child_shutdown_error", supervisor=self_pid(), child=each.spec.id, reason=reason)
+
+
+async def _never_again() -> None:
+    """Stands for the start of a temporary child that has been started: what it was started with is not kept."""
 
 
 async def _shut_down(pid: Pid, ref: Ref, shutdown: float | str | None) -> Reason:

@@ -3,15 +3,19 @@
 A receive with a timeout is made and met far more often than it expires, so nothing is pushed or cancelled for each.
 Every process has at most one entry in the heap; while that entry fires no later than the process's deadline it is left
 alone, and when it fires too early it is pushed again. A million calls with the same timeout cost a server one entry.
+Entries that an earlier deadline or an end has left over are swept out together, so that the heap stays in proportion.
 """
 
 from __future__ import annotations
 
 import asyncio
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from itertools import count
 from math import inf
-from typing import Protocol
+from typing import Final, Protocol
+
+_LEFT_OVER: Final = 100
+"""Entries that nobody waits for are swept out when there are more than this, and more than of the others."""
 
 
 class Waiter(Protocol):
@@ -43,12 +47,14 @@ class Entry:
 class Timers:
     """The heap of one node."""
 
-    __slots__ = ("_handle", "_heap", "_loop", "_numbers")
+    __slots__ = ("_handle", "_heap", "_left_over", "_loop", "_numbers")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._heap: list[Entry] = []
         self._numbers = count()
+        self._left_over = 0
+        """How many entries of the heap nobody waits for: replaced by an earlier one, or of a process that has ended."""
         self._handle: asyncio.TimerHandle | None = None
 
     def arm(self, waiter: Waiter, timeout: float) -> None:
@@ -58,14 +64,14 @@ class Timers:
         if entry is not None:
             if entry.when <= when:
                 return
-            entry.waiter = None
+            self._abandon(entry)
         self._push(waiter)
 
     def forget(self, waiter: Waiter) -> None:
         """`waiter` has ended."""
         waiter.deadline = inf
         if waiter.timer is not None:
-            waiter.timer.waiter = None
+            self._abandon(waiter.timer)
             waiter.timer = None
 
     def close(self) -> None:
@@ -73,6 +79,14 @@ class Timers:
         if self._handle is not None:
             self._handle.cancel()
         self._heap.clear()
+
+    def _abandon(self, entry: Entry) -> None:
+        entry.waiter = None
+        self._left_over += 1
+        if self._left_over > _LEFT_OVER and self._left_over * 2 > len(self._heap):
+            self._heap[:] = [left for left in self._heap if left.waiter is not None]
+            heapify(self._heap)
+            self._left_over = 0
 
     def _push(self, waiter: Waiter) -> None:
         waiter.timer = entry = Entry(waiter.deadline, next(self._numbers), waiter)
@@ -91,6 +105,7 @@ class Timers:
         while heap and heap[0].when <= now:
             waiter = heappop(heap).waiter
             if waiter is None:
+                self._left_over -= 1
                 continue
             waiter.timer = None
             if waiter.deadline <= now:

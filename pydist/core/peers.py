@@ -36,9 +36,9 @@ from typing import Any, Final, Generic, TypeAlias, TypeVar
 import attrs
 
 from pydist.core.handshake import Status
-from pydist.errors import ConnectionFull
+from pydist.errors import ConnectionFull, EncodeError
 from pydist.wire.codec import Encoder
-from pydist.wire.control import Signal, snapshot
+from pydist.wire.control import Send, SendAlias, SendName, Signal, snapshot
 
 L = TypeVar("L")
 
@@ -138,14 +138,17 @@ class Peers(Generic[L]):
         """Let a signal wait for the connection to `node`, which is not up; the first one asks for it.
 
         Raises:
-            EncodeError: its message or reason can't cross the wire.
-            ConnectionFull: too much waits already.
+            EncodeError: its message or reason can't cross the wire, or is too large.
+            ConnectionFull: too much waits already for one more message. Links, monitors and exits always find room.
         """
+        limited = isinstance(signal, Send | SendName | SendAlias)
         signal, size = snapshot(signal, self._encoder)
+        if size > self._waiting_limit:
+            raise EncodeError(f"a message or reason of {size} bytes is too large to send: send it in parts")
         pending = self._pending.get(node)
         effects = [] if pending else self.connect(node, now)
         pending = self._pending[node]
-        if pending.size + size > self._waiting_limit:
+        if limited and pending.size + size > self._waiting_limit:
             raise ConnectionFull(
                 f"{pending.size} bytes wait for the connection to {node}, the limit is {self._waiting_limit}"
             )

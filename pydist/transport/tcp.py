@@ -68,8 +68,8 @@ class TcpNetwork:
         """The first address that the host has: a name with two would get two ports."""
         try:
             found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except OSError as error:
-            raise NodeStartError(f"can't listen at {host}:{port}: {error.strerror or error}") from error
+        except (OSError, UnicodeError) as error:  # UnicodeError: what can be no host's name
+            raise NodeStartError(f"can't listen at {host}:{port}: {error}") from error
         family, _, _, _, address = found[0]
         if ip_address(address[0]).is_unspecified and not self.allow_any:
             raise NodeStartError(
