@@ -1,5 +1,16 @@
 """pydist: OTP for Python. Processes, links, monitors, supervisors, and nodes that talk as if they were one."""
 
+from pydist.children import (
+    ChildInfo,
+    ChildSpec,
+    child,
+    count_children,
+    delete_child,
+    restart_child,
+    start_child,
+    terminate_child,
+    which_children,
+)
 from pydist.core.restart import Restart, Strategy
 from pydist.errors import (
     AlreadyStarted,
@@ -46,18 +57,7 @@ from pydist.primitives import (
     unregister,
     whereis,
 )
-from pydist.supervisor import (
-    ChildInfo,
-    ChildSpec,
-    Supervisor,
-    child,
-    count_children,
-    delete_child,
-    restart_child,
-    start_child,
-    terminate_child,
-    which_children,
-)
+from pydist.supervisor import Supervisor
 from pydist.terms import (
     KILL,
     KILLED,

@@ -21,6 +21,8 @@ from pydist.wire.control import Incoming, Signal
 
 log = structlog.get_logger("pydist")
 
+FAILURES_KEPT: Final = 1000
+
 DIAL_TIME: Final = 5.0
 """Seconds to look a node up, and again to reach it."""
 
@@ -31,6 +33,7 @@ class Cluster:
     def __init__(self, runtime: Runtime, settings: Settings, network: Network, epmd_port: int) -> None:
         self._table: Peers[Peer] = Peers(runtime.node)
         self.up = self._table.up
+        self.failures: dict[str, str] = {}
         self.router = Router(runtime, self)
         self.door = Door(settings, self)
         self._runtime = runtime
@@ -71,14 +74,14 @@ class Cluster:
 
     async def close(self) -> None:
         """Close all connections, and give up those that are being made."""
-        if self._timer is not None:
-            self._timer.cancel()
         dials = list(self._dials.values())
         for task in dials:
             task.cancel()
         await asyncio.gather(*dials, return_exceptions=True)
-        for peer in list(self.up.values()):
+        for peer in [*self._dialled.values(), *self.door.strangers, *self.up.values()]:
             peer.close("this node stops")
+        if self._timer is not None:
+            self._timer.cancel()
 
     # -- what peers ask and tell (see PeerOwner)
 
@@ -140,6 +143,7 @@ class Cluster:
                 case Close(link, reason):
                     link.close(reason)
                 case Up(node, link, waiting):
+                    self.failures.pop(node, None)
                     log.info("node_up", node=node, here=self._runtime.node)
                     self._tell(NodeUp(node))
                     self.router.connected(link, waiting)
@@ -148,9 +152,16 @@ class Cluster:
                     self.router.disconnected(node)
                     self._tell(NodeDown(node, reason))
                 case Undelivered(node, waiting, reason):
+                    self._keep_failure(node, reason)
                     log.warning("node_unreachable", node=node, here=self._runtime.node, reason=reason)
                     self.router.undelivered(waiting)
         self._set_timer()
+
+    def _keep_failure(self, node: str, reason: str) -> None:
+        """For the errors of callers. The names are those that processes here have asked for; still, there is an end."""
+        if len(self.failures) >= FAILURES_KEPT:
+            self.failures.pop(next(iter(self.failures)))
+        self.failures[node] = reason
 
     def _drop(self, attempt: int) -> None:
         task = self._dials.pop(attempt, None)

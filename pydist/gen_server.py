@@ -26,6 +26,7 @@ from __future__ import annotations
 
 from asyncio import CancelledError
 from collections.abc import Awaitable, Callable
+from inspect import iscoroutinefunction
 from typing import Any, Final, NoReturn, TypeAlias, TypeVar
 
 import structlog
@@ -54,7 +55,21 @@ from pydist.primitives import (
 )
 from pydist.process import Process, crash_of
 from pydist.runtime import Runtime
-from pydist.terms import KILL, NOCONNECTION, NOPROC, NORMAL, Alias, Atom, Down, Exited, Pid, Reason, Ref, RegisteredName
+from pydist.terms import (
+    KILL,
+    NOCONNECTION,
+    NOPROC,
+    NORMAL,
+    Alias,
+    Atom,
+    Crash,
+    Down,
+    Exited,
+    Pid,
+    Reason,
+    Ref,
+    RegisteredName,
+)
 
 log = structlog.get_logger("pydist")
 
@@ -118,6 +133,12 @@ class Ignore(Exception):  # it is no error
 
 class GenServer:
     """Subclass it and write the handlers you need; see the head of this file."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for name in ("init", "handle_call", "handle_cast", "handle_info", "terminate"):
+            if name in vars(cls) and not iscoroutinefunction(vars(cls)[name]):
+                raise TypeError(f"{cls.__qualname__}.{name} is no async function: write `async def {name}`")
 
     async def init(self, *args: Any, **kwargs: Any) -> None:
         """Set up the state; runs in the new process before `start_link` returns.
@@ -201,7 +222,7 @@ async def call(
         raise
     demonitor(ref, flush=True)
     if type(answer) is Down:
-        _fail(answer.reason, target, server, request)
+        _fail(answer.reason, runtime, target, server, request)
     value: R = answer.value
     return value
 
@@ -233,10 +254,15 @@ def _late_reply(process: Process, ref: Ref) -> Any:
     return process.mailbox.flush(lambda message: type(message) is Reply and message.ref == ref)
 
 
-def _fail(reason: Reason, target: Pid | RegisteredName, server: Server, request: Request[Any]) -> NoReturn:
+def _fail(
+    reason: Reason, runtime: Runtime, target: Pid | RegisteredName, server: Server, request: Request[Any]
+) -> NoReturn:
     if reason is NOCONNECTION:
         node = target.node if isinstance(target, Pid) else target[1]
-        text = f"the connection to {node} was lost or can't be made; whether {request!r} was done is unknown"
+        trouble = runtime.outward.trouble(node)
+        text = f"the connection to {node} was lost; whether {request!r} was done is unknown"
+        if trouble is not None:
+            text = f"no connection to {node}: {trouble}; {request!r} was not sent"
         raise NodeDisconnected(("nodedown", node), server, request, text)
     if reason is NOPROC:
         raise NoProcess(reason, server, request, f"there is no process {server!r} to take {request!r}")
@@ -266,6 +292,9 @@ async def _start(cls: type[GenServer], init: Init, name: str | None, *, link: bo
     starter = _Starter(process.pid, linked=link)
     pid, ref = spawn(_serve, cls, init, starter, link=link, monitor=True, name=name)
     starter.ref = ref  # before the child's first step
+    started = runtime.process(pid)
+    if started is not None:
+        started.label = cls.__qualname__
     try:
         answer = await receive(ref)
     except CancelledError:
@@ -295,8 +324,13 @@ def _abandon(process: Process, pid: Pid, ref: Ref) -> None:
 
 
 def _in_words(reason: Reason) -> str:
-    error, message = getattr(reason, "error", None), getattr(reason, "message", None)
-    return repr(reason) if error is None else f"{error}: {message}"
+    match reason:
+        case (_, ("failed_to_start_child", child, why)):
+            return f"its child {child!r} did not: {_in_words(why)}"
+        case Crash(error, message):
+            return f"{error}: {message}"
+        case _:
+            return repr(reason)
 
 
 async def _serve(cls: type[GenServer], init: Init, starter: _Starter) -> None:

@@ -21,7 +21,7 @@ from pydist.env import Env, real_env
 from pydist.errors import Exit, NodeStartError
 from pydist.peer import Settings
 from pydist.process import Process, crash_of
-from pydist.runtime import LOCAL_NODE, Runtime
+from pydist.runtime import LOCAL_NODE, Runtime, begin
 from pydist.terms import SHUTDOWN, Destination, NodeName, Pid
 from pydist.transport import Listener, Network
 from pydist.transport.tcp import TcpNetwork
@@ -71,17 +71,19 @@ class Node:
             raise NodeStartError(
                 f"the node {name} needs a cookie: a secret that is the same on all nodes of its cluster"
             )
+        if not net_ticktime > 0:
+            raise NodeStartError(f"net_ticktime is a number of seconds above 0, not {net_ticktime}")
         self._cookie = (cookie or "").encode()
         self._epmd_port = epmd_client.default_port() if epmd_port is None else epmd_port
         self._port = port
         self._net_ticktime = net_ticktime
-        self._network = TcpNetwork(allow_any=allow_public) if network is None else network
+        self._network = TcpNetwork(allow_public=allow_public) if network is None else network
         self._env = real_env() if env is None else env
         self._runtime: Runtime | None = None
         self._cluster: Cluster | None = None
         self._listener: Listener | None = None
         self._registration: epmd_client.Registration | None = None
-        self._roots: dict[Process, None] = {}
+        self._stopped = False
 
     @property
     def name(self) -> str:
@@ -125,32 +127,29 @@ class Node:
     def _answer(self) -> asyncio.Protocol:
         return _TooEarly() if self._cluster is None else self._cluster.door.answer()
 
-    async def stop(self, timeout: float = STOP_TIME) -> None:  # what it bounds is the clean-up
-        """Stop: give the name back, shut down what was started from outside, kill what is left, disconnect.
+    async def stop(self, timeout: float = STOP_TIME) -> None:
+        """Stop: give the name back, shut the processes down, kill what is left of them, disconnect.
+
+        Those whose parent lives are the parent's to stop, as a supervisor does it, child by child. All others get the
+        exit signal `SHUTDOWN`.
 
         Args:
             timeout: seconds that processes have to clean up.
         """
         if self._runtime is None:
             return
+        self._stopped = True
         if self._listener is not None:
             self._listener.close()
         if self._registration is not None:
             self._registration.close()
-        await self._shut_down(self._runtime, timeout)
+        await _shut_down(self._runtime, timeout)
         self._runtime.close()
+        while self._runtime.scheduler.queue:  # noqa: ASYNC110  # there the killed are closed, by the loop's next turns
+            await asyncio.sleep(0)
         if self._cluster is not None:
             await self._cluster.close()
         log.info("node_stopped", node=self.name)
-
-    async def _shut_down(self, runtime: Runtime, timeout: float) -> None:  # as above
-        outside = Pid(runtime.node, 0, runtime.creation)
-        for process in list(self._roots):
-            process.receive_exit_to(outside, SHUTDOWN)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(timeout):
-                while self._roots:
-                    await _ended(next(iter(self._roots)))
 
     def spawn(self, function: Callable[[*Ts], Coroutine[Any, Any, Any]], *args: *Ts, name: str | None = None) -> Pid:
         """Start a process from outside any process; see `pydist.spawn`."""
@@ -169,19 +168,22 @@ class Node:
 
         async def keep_outcome() -> None:
             try:
-                outcome.append(await function(*args))
+                outcome.append(await begin(function, args))
             except Exception as error:
                 outcome.append(error)
                 raise Exit(crash_of(error)) from error
 
         process = self._spawn(keep_outcome, (), None)
+        process.label = getattr(function, "__qualname__", process.label)
         try:
             await _ended(process)
         except asyncio.CancelledError:
             process.receive_exit_to(process.pid, SHUTDOWN)
             raise
         if not outcome:
-            raise Exit(process.exit_reason)
+            ended = Exit(process.exit_reason)
+            ended.add_note(f"{process!r} was ended by an exit signal; the log may say why it was sent")
+            raise ended
         if isinstance(process.exception(), Exit) and isinstance(outcome[0], Exception):
             raise outcome[0]
         result: T = outcome[0]
@@ -194,14 +196,13 @@ class Node:
     def _spawn(
         self, function: Callable[..., Coroutine[Any, Any, Any]], args: tuple[Any, ...], name: str | None
     ) -> Process:
-        process = self._started().spawn(function, args, None, name)
-        self._roots[process] = None
-        process.add_done_callback(self._roots.pop)
-        return process
+        return self._started().spawn(function, args, None, name)
 
     def _started(self) -> Runtime:
         if self._runtime is None:
             raise NodeStartError(f"the node {self.name} is not running: await node.start() first")
+        if self._stopped:
+            raise NodeStartError(f"the node {self.name} is not running: it has been stopped")
         return self._runtime
 
 
@@ -211,6 +212,19 @@ class _TooEarly(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Close it."""
         transport.close()
+
+
+async def _shut_down(runtime: Runtime, timeout: float) -> None:
+    outside = Pid(runtime.node, 0, runtime.creation)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(timeout):
+            while orphans := [
+                p for p in runtime.table.values() if p.parent is None or runtime.process(p.parent) is None
+            ]:
+                for process in orphans:
+                    process.receive_exit_to(outside, SHUTDOWN)
+                for process in orphans:
+                    await _ended(process)
 
 
 async def _ended(process: Process) -> None:

@@ -98,15 +98,20 @@ class PeerOwner(Protocol):
 
 
 class Door:
-    """Makes the peers of one node, and counts the strangers among them."""
+    """Makes the peers of one node, and knows the strangers among them."""
 
     def __init__(self, settings: Settings, owner: PeerOwner) -> None:
         self.settings = settings
         self.owner = owner
-        self.unfinished = 0
-        """Handshakes of strangers that are not over."""
+        self.strangers: set[Peer] = set()
+        """Who has dialled us, and is not done with the handshake."""
         self._loop = asyncio.get_running_loop()
         self._unflushed: list[Peer] = []
+
+    @property
+    def unfinished(self) -> int:
+        """How many handshakes of strangers are not over."""
+        return len(self.strangers)
 
     def flush_soon(self, peer: Peer) -> None:
         """Write what `peer` has queued in this turn of the loop, or the next."""
@@ -158,7 +163,6 @@ class Peer(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._flush_due = False
-        self._counted = False
         self._closed = False
 
     @property
@@ -237,8 +241,7 @@ class Peer(asyncio.Protocol):
             if self._door.unfinished >= self._settings.unfinished_limit:
                 self._end(f"{self._door.unfinished} handshakes are unfinished already")
                 return
-            self._door.unfinished += 1
-            self._counted = True
+            self._door.strangers.add(self)
         settings = self._settings
         self._handshake = Handshake(
             settings.local,
@@ -320,7 +323,7 @@ class Peer(asyncio.Protocol):
 
     def _establish(self, identity: Identity, leftover: bytes) -> None:
         self._write_handshake()
-        self._leave_door()
+        self._door.strangers.discard(self)
         settings = self._settings
         self.identity = identity
         self.connection = Connection(
@@ -361,7 +364,7 @@ class Peer(asyncio.Protocol):
     def _shut(self, close: Callable[[], None]) -> None:
         self.up = False
         self._closed = True
-        self._leave_door()
+        self._door.strangers.discard(self)
         self._set_timer(None)
         close()
 
@@ -369,11 +372,6 @@ class Peer(asyncio.Protocol):
         """Let the transport write what it holds, but not wait for ever for a peer that does not read."""
         self._transport.close()
         self._timer = self._loop.call_later(self._settings.setup_time, self._transport.abort)
-
-    def _leave_door(self) -> None:
-        if self._counted:
-            self._counted = False
-            self._door.unfinished -= 1
 
     # Time ------------------------------------------------------------------------------------------------------------
 

@@ -11,10 +11,10 @@ from math import inf
 from typing import Any, Literal, TypeVar, TypeVarTuple, cast, overload
 
 from pydist.errors import Exit
-from pydist.mailbox import MISSING, Pattern, matcher
+from pydist.mailbox import MISSING, Match, Pattern, matcher
 from pydist.process import REDUCTIONS, Process
 from pydist.runtime import Runtime
-from pydist.scheduler import IDLE, PARK, running
+from pydist.scheduler import IDLE, NEXT, PARK, running
 from pydist.terms import Destination, Down, Pid, Reason, Ref, RegisteredName
 
 T = TypeVar("T")
@@ -126,10 +126,16 @@ def receive(pattern: None = None, timeout: float | None = None) -> Awaitable[Any
 @overload
 def receive(pattern: type[T], timeout: float | None = None) -> Awaitable[T]: ...
 @overload
-def receive(pattern: Pattern, timeout: float | None = None) -> Awaitable[Any]: ...
+def receive(pattern: Match, timeout: float | None = None) -> Awaitable[Any]: ...
+@overload
+def receive(
+    pattern: types.UnionType | tuple[type[Any], ...] | Ref | None, timeout: float | None = None
+) -> Awaitable[Any]: ...
 @types.coroutine
 def receive(pattern: Pattern = None, timeout: float | None = None) -> Generator[Any, Any, Any]:
     """Take the first message that matches, and wait for one if there is none (Erlang's `receive ... after`).
+
+    Without the `await` nothing is received, and nothing warns of it.
 
     Args:
         pattern: None for any message; a type, a union or a tuple of types; a `Ref` for what carries it (a `Down`, a
@@ -163,7 +169,7 @@ def _interrupted(process: Process) -> Generator[Any, Any, None]:
     if process.dying:
         yield PARK
     process.reductions = REDUCTIONS
-    yield None
+    yield NEXT
 
 
 def _receive(process: Process, pattern: Pattern, timeout: float | None) -> Generator[Any, Any, Any]:
@@ -200,12 +206,18 @@ def _arm(process: Process, timeout: float) -> None:
     process.home.timers.arm(process, timeout)
 
 
+def _check_pid(function: str, pid: object) -> None:
+    if type(pid) is not Pid:
+        raise TypeError(f"{function} takes a Pid, not {pid!r}: look a name up with whereis(), or monitor() it")
+
+
 def link(pid: Pid) -> None:
     """Link the calling process with `pid`: when one dies, the other gets an exit signal (Erlang's `link/1`).
 
     At most one link per pair. If there is no such process, the exit signal comes with the reason `NOPROC`; if its node
     can't be reached, `NOCONNECTION`.
     """
+    _check_pid("link", pid)
     process, runtime = acting()
     runtime.link(process, pid)
 
@@ -215,6 +227,7 @@ def unlink(pid: Pid) -> None:
 
     When the caller traps exits, an `Exited` from before may stand in its mailbox.
     """
+    _check_pid("unlink", pid)
     process, runtime = acting()
     runtime.unlink(process, pid)
 
@@ -248,6 +261,7 @@ def exit(pid: Pid, reason: Reason) -> None:  # noqa: A001  # OTP's name
     `KILL` can't be trapped, and ends with the reason `KILLED`. `NORMAL` from another process has no effect unless it
     traps exits. To end the calling process itself, raise `Exit(reason)`.
     """
+    _check_pid("exit", pid)
     process, runtime = acting()
     runtime.exit(process.pid, pid, reason)
     if pid == process.pid and (process.dying or process.done()):
@@ -269,6 +283,7 @@ def register(name: str, pid: Pid) -> None:
         NameTaken: the name belongs to another process, or the process has one already.
         ValueError: no such process on this node.
     """
+    _check_pid("register", pid)
     _, runtime = acting()
     process = runtime.process(pid)
     if process is None:
@@ -299,6 +314,7 @@ def is_alive(pid: Pid) -> bool:
     Raises:
         ValueError: it is a process of another node.
     """
+    _check_pid("is_alive", pid)
     _, runtime = acting()
     if not runtime.is_local(pid):
         raise ValueError(f"{pid} lives on another node: monitor it instead")

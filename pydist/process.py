@@ -17,7 +17,7 @@ from collections.abc import Coroutine
 from contextvars import Context
 from math import inf
 from traceback import format_exception
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 import structlog
 
@@ -233,10 +233,11 @@ class Process(RunnableTask):
             return self.exit_reason
         if exception is None:
             return NORMAL
-        if isinstance(exception, Exit):
-            return exception.reason
+        left = _exit_in(exception)
+        if left is not None:
+            return left.reason
         crash = crash_of(exception)
-        log.error("process_crashed", pid=self.pid, function=self.label, error=crash.error, traceback=crash.traceback)
+        log.error("process_crashed", pid=self.pid, function=self.label, error=crash.error, exception=crash.traceback)
         return crash
 
     def _settle(self, reason: Reason, result: Any, exception: BaseException | None) -> None:
@@ -258,6 +259,15 @@ class Process(RunnableTask):
             home.send_exit(pid, partner, reason)
         for ref, (watcher, target) in relations.watchers.items():
             home.send_down(target, watcher, ref, reason)
+
+
+def _exit_in(exception: BaseException) -> Exit | None:
+    """The `Exit` that was raised. Before Python 3.12 a `TaskGroup` puts one that leaves its body into a group."""
+    if isinstance(exception, BaseExceptionGroup):
+        group = cast("BaseExceptionGroup[BaseException]", exception)
+        _, errors = group.split(Exit)
+        return None if errors is not None else _exit_in(group.exceptions[0])
+    return exception if isinstance(exception, Exit) else None
 
 
 def crash_of(exception: BaseException) -> Crash:

@@ -8,10 +8,10 @@ are not there.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Protocol
 
 import attrs
-import structlog
 
 from pydist.core.crossings import Crossings
 from pydist.core.relations import Target
@@ -23,14 +23,14 @@ from pydist.terms import NOCONNECTION, NOPROC, Alias, Crash, Pid, Reason, Ref, R
 from pydist.wire import control
 from pydist.wire.control import Incoming, Signal
 
-log = structlog.get_logger("pydist")
-
 
 class Connections(Protocol):
     """What the router needs of the cluster."""
 
     up: dict[str, Peer]
     """The nodes that are connected."""
+    failures: dict[str, str]
+    """Why the last try to connect to a node failed; not for those that are connected."""
 
     def send_later(self, node: str, signal: Signal, /) -> None:
         """Connect to `node`, and send then. Raises BadNodeName, EncodeError, ConnectionFull."""
@@ -116,6 +116,10 @@ class Router:
     def down(self, source: Target, watcher: Pid, ref: Ref, reason: Reason) -> None:
         """`source` has died, and `watcher` monitored it."""
         self._send_reason(watcher.node, control.MonitorExit(_bare(source), watcher, ref, reason))
+
+    def trouble(self, node: str) -> str | None:
+        """Why no connection to `node` could be made, if the last try failed."""
+        return self._connections.failures.get(node)
 
     def nodes(self) -> list[str]:
         """The names of all connected nodes."""
@@ -238,10 +242,8 @@ class Router:
             process.deliver_all(run.messages)
 
     def _named_message(self, _peer: Peer, signal: control.SendName) -> None:
-        try:
+        with suppress(UnknownName):
             self._runtime.send(signal.name, signal.message)
-        except UnknownName:
-            log.debug("message_to_nobody", name=signal.name)
 
     def _alias_message(self, _peer: Peer, signal: control.SendAlias) -> None:
         self._runtime.send(signal.alias, signal.message)

@@ -52,6 +52,7 @@ class Outward(Protocol):
     def exit(self, source: Pid, target: Pid, reason: Reason, /) -> None: ...
     def exit_by_link(self, source: Pid, target: Pid, reason: Reason, /) -> None: ...
     def down(self, source: Target, watcher: Pid, ref: Ref, reason: Reason, /) -> None: ...
+    def trouble(self, node: str, /) -> str | None: ...
     def nodes(self) -> list[str]: ...
     def connect(self, node: str, /) -> None: ...
     def subscribe(self, process: Process, /, *, wanted: bool) -> None: ...
@@ -74,11 +75,30 @@ class Nowhere:
     def nodes(self) -> list[str]:
         return []
 
+    def trouble(self, node: str) -> str | None:  # noqa: ARG002  # the same for each
+        return "this node has no name, so it reaches no other: give it one, as in run(main, name=..., cookie=...)"
+
     def link(self, source: Process, target: Pid) -> None:
         source.receive_exit(target, NOCONNECTION)
 
     def monitor(self, source: Process, target: Target, ref: Ref) -> None:
         source.receive_down(ref, target, NOCONNECTION)
+
+
+def begin(function: Callable[..., Coroutine[Any, Any, Any]], args: tuple[Any, ...]) -> Coroutine[Any, Any, Any]:
+    """The coroutine of an async function.
+
+    Raises:
+        TypeError: not an async function, or the wrong arguments for it.
+    """
+    if iscoroutine(function):
+        function.close()
+        name = function.__qualname__
+        raise TypeError(f"a process is started with the function and its arguments: {name}, ... and not {name}(...)")
+    coroutine: object = function(*args)
+    if not iscoroutine(coroutine):
+        raise TypeError(f"a process runs an async function; {function!r} returned {type(coroutine).__name__}")
+    return coroutine
 
 
 class Runtime:
@@ -124,9 +144,7 @@ class Runtime:
             NameTaken: the name belongs to another process; nothing is started.
             TypeError: not an async function, or the wrong arguments for it.
         """
-        coroutine = function(*args)
-        if not iscoroutine(coroutine):
-            raise TypeError(f"a process runs an async function; {function!r} returned {type(coroutine).__name__}")
+        coroutine = begin(function, args)
         process = Process(self._new_pid(), coroutine, self, copy_context(), parent)
         if name is not None:
             try:

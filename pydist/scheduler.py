@@ -41,9 +41,13 @@ else:
 ROUNDS: Final = 8
 STEPS: Final = 32
 SLICE: Final = 0.005
+CLOSES: Final = 10
+"""How often a killed coroutine that awaits in its clean-up is closed again."""
 
 PARK: Final = object()
 """What a coroutine yields to wait until it is woken."""
+NEXT: Final = object()
+"""What a coroutine yields to let the others in the run queue go first."""
 
 
 class RunnableTask(SteppedTask):
@@ -64,9 +68,14 @@ class RunnableTask(SteppedTask):
         coroutine, self.coroutine = self.coroutine, None
         if coroutine is None:
             return
-        # It is dead already: whatever its clean-up raises, even a refusal to be closed, interests nobody.
-        with suppress(BaseException):
-            self.context.run(coroutine.close)
+        # So that it goes with this step. A coroutine that catches everything gets a last GeneratorExit from the garbage
+        # collector; if that came outside a process, a receive would raise for ever what a loop around it swallows.
+        del self.send
+        for _ in range(CLOSES):
+            # It is dead already: whatever its clean-up raises, even a refusal to be closed, interests nobody.
+            with suppress(BaseException):
+                self.context.run(coroutine.close)
+                return
 
 
 class Scheduler:
@@ -148,8 +157,10 @@ class Scheduler:
             task.close()
         elif yielded is PARK:
             task.park()
-        elif yielded is None:
+        elif yielded is NEXT:
             self.queue.append(task)
+        elif yielded is None:  # asyncio.sleep(0): the event loop's own tasks are to have a turn as well
+            self.loop.call_soon(self.enqueue, task, context=self.outside)
         elif getattr(yielded, "_asyncio_future_blocking", None):
             task.await_future(yielded)
         else:

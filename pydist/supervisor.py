@@ -18,16 +18,27 @@ The contract:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
-from inspect import iscoroutinefunction
-from typing import Any, Literal, Protocol, TypeVar, cast, runtime_checkable
+from collections.abc import Sequence
+from typing import Any, ClassVar, cast
 
 import attrs
 import structlog
 
-from pydist.core.restart import RESTARTS, STRATEGIES, Restart, RestartBudget, Strategy, affected, must_restart
-from pydist.errors import ChildError, StartError
-from pydist.gen_server import Caller, GenServer, Server, Stop, call
+from pydist.children import (
+    ChildInfo,
+    ChildSpec,
+    DeleteChild,
+    Failed,
+    Kind,
+    RestartChild,
+    StartChild,
+    TerminateChild,
+    WhichChildren,
+    check_specs,
+)
+from pydist.core.restart import STRATEGIES, RestartBudget, Strategy, affected, must_restart
+from pydist.errors import StartError
+from pydist.gen_server import Caller, GenServer, Stop
 from pydist.mailbox import MISSING
 from pydist.message import Message, Request
 from pydist.primitives import (
@@ -37,7 +48,6 @@ from pydist.primitives import (
     receive,
     self_pid,
     send,
-    spawn,
     trap_exit,
     unlink,
 )
@@ -45,172 +55,6 @@ from pydist.process import crash_of
 from pydist.terms import KILL, KILLED, NORMAL, SHUTDOWN, Down, Exited, Pid, Reason, Ref, is_shutdown
 
 log = structlog.get_logger("pydist")
-
-
-@runtime_checkable
-class Startable(Protocol):
-    """What can start itself as a linked process: every `GenServer` and `Supervisor` class."""
-
-    async def start_link(self, *args: Any, **kwargs: Any) -> Pid:
-        """Start, linked to the caller, and return when it is ready."""
-        ...
-
-
-@attrs.frozen
-class ChildSpec:
-    """How to start, restart and stop one child. Made by `child`, which checks it."""
-
-    id: str
-    start: Callable[[], Coroutine[Any, Any, Pid | None]]
-    restart: Restart
-    shutdown: float | Literal["brutal_kill"] | None
-    kind: Literal["worker", "supervisor"]
-
-
-def child(
-    start: Startable | Callable[..., Coroutine[Any, Any, Any]],
-    *args: Any,
-    id: str | None = None,  # noqa: A002  # OTP's name
-    name: str | None = None,
-    restart: Restart = "permanent",
-    shutdown: float | Literal["brutal_kill", "default"] | None = "default",
-) -> ChildSpec:
-    """Describe a child.
-
-    Args:
-        start: a `GenServer` or `Supervisor` class, or an async function that is the whole life of a plain process.
-        *args: what it is started with, again at each restart.
-        id: distinguishes it among its siblings; the name, or the name of the class or function, by default.
-        name: registered on this node.
-        restart: "permanent", "transient" or "temporary"; see the head of this file.
-        shutdown: seconds it has to stop before it is killed; None for as long as it takes; "brutal_kill" for no time at
-            all. 5 by default, and None for a supervisor.
-
-    Raises:
-        TypeError, ValueError: the description makes no sense.
-    """
-    if restart not in RESTARTS:
-        raise ValueError(f"restart is one of {', '.join(RESTARTS)}, not {restart!r}")
-    is_supervisor = isinstance(start, type) and issubclass(start, Supervisor)
-    if shutdown == "default":
-        shutdown = None if is_supervisor else 5.0
-    if shutdown is not None and shutdown != "brutal_kill" and not (isinstance(shutdown, int | float) and shutdown >= 0):
-        raise ValueError(f"shutdown is a number of seconds from 0, None or 'brutal_kill', not {shutdown!r}")
-    label = id or name or _function_name(start)
-    return ChildSpec(label, _starter(start, args, name), restart, shutdown, "supervisor" if is_supervisor else "worker")
-
-
-def _function_name(start: Any) -> str:
-    return getattr(start, "__name__", repr(start))
-
-
-def _starter(start: Any, args: tuple[Any, ...], name: str | None) -> Callable[[], Coroutine[Any, Any, Pid | None]]:
-    if isinstance(start, Startable):
-        return lambda: start.start_link(*args, **({} if name is None else {"name": name}))
-    if iscoroutinefunction(start):
-
-        async def spawn_linked() -> Pid:
-            return spawn(start, *args, link=True, name=name)
-
-        return spawn_linked
-    raise TypeError(f"a child is started by a class with start_link, or an async function, not by {start!r}")
-
-
-class ChildInfo(Message, tag="$child_info"):
-    """One line of `which_children`."""
-
-    id: str
-    pid: Pid | None
-    """None while it does not run, or is being restarted."""
-    kind: Literal["worker", "supervisor"]
-
-
-class Failed(Message, tag="$child_failed"):
-    """The answer to a request that the supervisor can't fulfil."""
-
-    id: str
-    reason: Any
-    start: bool = False
-    """The child did not start; `reason` is its exit reason."""
-
-
-class StartChild(Request["Pid | None | Failed"], tag="$start_child"):
-    spec: ChildSpec
-
-
-class TerminateChild(Request["Failed | None"], tag="$terminate_child"):
-    id: str
-
-
-class RestartChild(Request["Pid | None | Failed"], tag="$restart_child"):
-    id: str
-
-
-class DeleteChild(Request["Failed | None"], tag="$delete_child"):
-    id: str
-
-
-class WhichChildren(Request[list[ChildInfo]], tag="$which_children"):
-    pass
-
-
-async def start_child(supervisor: Server, spec: ChildSpec) -> Pid | None:
-    """Add a child and start it, last in the order; its pid, or None if its `init` raised `Ignore`.
-
-    Raises:
-        ChildError: a child of that id exists.
-        StartError: it did not start; it is not kept.
-        TypeError: `spec` was not made by `child`.
-    """
-    _check_specs([spec])
-    return _value(await call(supervisor, StartChild(spec), timeout=None))
-
-
-async def terminate_child(supervisor: Server, id: str) -> None:  # noqa: A002  # OTP's name
-    """Stop a child; unless it is temporary it stays known, and can be restarted. Raises ChildError if there is none."""
-    _value(await call(supervisor, TerminateChild(id), timeout=None))
-
-
-async def restart_child(supervisor: Server, id: str) -> Pid | None:  # noqa: A002  # OTP's name
-    """Start a child again that was stopped. Raises ChildError if it runs, StartError if it does not start."""
-    return _value(await call(supervisor, RestartChild(id), timeout=None))
-
-
-async def delete_child(supervisor: Server, id: str) -> None:  # noqa: A002  # OTP's name
-    """Forget a child that was stopped. Raises ChildError if it runs, or if there is none."""
-    _value(await call(supervisor, DeleteChild(id), timeout=None))
-
-
-async def which_children(supervisor: Server) -> list[ChildInfo]:
-    """All children, in the order of their start."""
-    return await call(supervisor, WhichChildren(), timeout=None)
-
-
-async def count_children(supervisor: Server) -> dict[str, int]:
-    """How many children there are: `specs`, `active`, `supervisors`, `workers`."""
-    children = await which_children(supervisor)
-    supervisors = sum(each.kind == "supervisor" for each in children)
-    return {
-        "specs": len(children),
-        "active": sum(each.pid is not None for each in children),
-        "supervisors": supervisors,
-        "workers": len(children) - supervisors,
-    }
-
-
-T = TypeVar("T")
-
-
-def _check_specs(specs: Sequence[object]) -> None:
-    for spec in specs:
-        if not isinstance(spec, ChildSpec):
-            raise TypeError(f"a supervisor's children are made by child(...); this one is not: {spec!r}")
-
-
-def _value(answer: T | Failed) -> T:
-    if isinstance(answer, Failed):
-        raise StartError(answer.reason) if answer.start else ChildError(answer.id, answer.reason)
-    return answer
 
 
 @attrs.define(eq=False)
@@ -226,8 +70,20 @@ class _TryAgain(Message, tag="$try_again"):
     id: str
 
 
+def _check(children: Sequence[ChildSpec], strategy: str) -> None:
+    if strategy not in STRATEGIES:
+        raise ValueError(f"strategy is one of {', '.join(STRATEGIES)}, not {strategy!r}")
+    check_specs(children)
+    ids = [spec.id for spec in children]
+    twice = sorted({each for each in ids if ids.count(each) > 1})
+    if twice:
+        raise ValueError(f"two children have the id {twice[0]!r}: give one another with id=")
+
+
 class Supervisor(GenServer):
     """See the head of this file. Usually not subclassed: start it with its children."""
+
+    child_kind: ClassVar[Kind] = "supervisor"
 
     @classmethod
     async def start_link(  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]  # a supervisor is started with its children
@@ -255,15 +111,22 @@ class Supervisor(GenServer):
             TypeError: a child that was not made by `child`.
             ValueError: an unknown strategy, two children of one id, a period below 1 or an intensity below 0.
         """
-        if strategy not in STRATEGIES:
-            raise ValueError(f"strategy is one of {', '.join(STRATEGIES)}, not {strategy!r}")
-        _check_specs(children)
-        ids = [spec.id for spec in children]
-        twice = sorted({each for each in ids if ids.count(each) > 1})
-        if twice:
-            raise ValueError(f"two children have the id {twice[0]!r}: give one another with id=")
-        budget = RestartBudget(intensity, period)
-        return await super().start_link(tuple(children), strategy, budget, name=name)
+        _check(children, strategy)
+        return await super().start_link(tuple(children), strategy, RestartBudget(intensity, period), name=name)
+
+    @classmethod
+    async def start(  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]  # as start_link
+        cls,
+        children: Sequence[ChildSpec] = (),
+        *,
+        strategy: Strategy = "one_for_one",
+        intensity: int = 1,
+        period: int = 5,
+        name: str | None = None,
+    ) -> Pid:
+        """As `start_link`, without a link: it outlives the caller, and stops by an exit signal only."""
+        _check(children, strategy)
+        return await super().start(tuple(children), strategy, RestartBudget(intensity, period), name=name)
 
     async def init(
         self, specs: Sequence[ChildSpec] = (), strategy: Strategy = "one_for_one", budget: Any = None
@@ -397,7 +260,7 @@ class Supervisor(GenServer):
 
     async def _start(self, each: _Child) -> Pid | Failed | None:
         try:
-            each.pid = await each.spec.start()
+            each.pid = _started(await each.spec.start())
         except StartError as error:
             return Failed(each.spec.id, error.reason, start=True)
         except Exception as error:  # noqa: BLE001  # whatever the start raises, the child did not start
@@ -423,6 +286,12 @@ class Supervisor(GenServer):
         expected = KILLED if each.spec.shutdown == "brutal_kill" else SHUTDOWN
         if reason is not expected and not (reason is NORMAL and each.spec.restart != "permanent"):
             log.error("child_shutdown_error", supervisor=self_pid(), child=each.spec.id, reason=reason)
+
+
+def _started(result: object) -> Pid | None:
+    if result is None or isinstance(result, Pid):
+        return result
+    raise TypeError(f"start_link returns the pid of the child, or None if there is none; this one returned {result!r}")
 
 
 async def _never_again() -> None:

@@ -174,6 +174,10 @@ def is_shutdown(reason: Reason) -> bool:
 class Crash(Message, tag="$crash"):
     """The reason of a process that ended by an uncaught exception (Erlang's `{Reason, Stack}`)."""
 
+    def __repr__(self) -> str:
+        """Without the traceback, which would fill every log line that mentions the reason."""
+        return f"Crash({self.error}: {self.message})"
+
     error: str
     """The exception's type, `module.QualName`, builtins without the module."""
     message: str

@@ -40,9 +40,9 @@ class TcpListener:
 
 @attrs.frozen
 class TcpNetwork:
-    """TCP. `allow_any` permits to listen at every address of the machine at once."""
+    """TCP. `allow_public` permits to listen at a public address, or at every address at once."""
 
-    allow_any: bool = False
+    allow_public: bool = False
 
     async def listen(self, protocol_factory: Callable[[], asyncio.Protocol], host: str, port: int) -> Listener:
         """Take connections at `host`:`port`; see :class:`pydist.transport.Network`."""
@@ -71,10 +71,12 @@ class TcpNetwork:
         except (OSError, UnicodeError) as error:  # UnicodeError: what can be no host's name
             raise NodeStartError(f"can't listen at {host}:{port}: {error}") from error
         family, _, _, _, address = found[0]
-        if ip_address(address[0]).is_unspecified and not self.allow_any:
+        ip = ip_address(address[0])
+        if (ip.is_unspecified or ip.is_global) and not self.allow_public:
+            means = "means every address of this machine" if ip.is_unspecified else "is a public address"
             raise NodeStartError(
-                f"{host or '(nothing)'} means every address of this machine, and pydist does not encrypt: listen at "
-                "the address of a WireGuard or Tailscale interface or at 127.0.0.1, or allow it with allow_any=True"
+                f"{host or '(nothing)'} {means}, and pydist does not encrypt: listen at "
+                "the address of a WireGuard or Tailscale interface or at 127.0.0.1, or allow it with allow_public=True"
             )
         return family, address
 

@@ -94,7 +94,7 @@ def test_every_address_at_once_is_refused_unless_allowed(runner: asyncio.Runner,
     async def scenario() -> None:
         with pytest.raises(NodeStartError, match="every address of this machine, and pydist does not encrypt"):
             await TcpNetwork().listen(Echo, host, 0)
-        listener = await TcpNetwork(allow_any=True).listen(Echo, host, 0)
+        listener = await TcpNetwork(allow_public=True).listen(Echo, host, 0)
         listener.close()
 
     runner.run(scenario())

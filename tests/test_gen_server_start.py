@@ -1,0 +1,281 @@
+"""How a server starts, and what becomes of one that does not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from pydist import (
+    NORMAL,
+    SHUTDOWN,
+    AlreadyStarted,
+    Caller,
+    Exit,
+    GenServer,
+    Ignore,
+    Message,
+    NotInProcess,
+    Pid,
+    Request,
+    StartError,
+    Stop,
+    call,
+    cast,
+    is_alive,
+    self_pid,
+    send,
+    spawn,
+    trap_exit,
+    whereis,
+)
+from tests.helpers import end, ended, in_process, links_and_monitors, mailbox, now, passed, plain
+
+Start = Callable[..., Awaitable[Pid]]
+
+
+class Boom(Message):
+    """Told to a server: raise this."""
+
+    error: Any
+
+
+class Ask(Request[Any]):
+    error: Any
+
+
+class Diary(GenServer):
+    """Writes what happens to it into a list, and does as it is told."""
+
+    async def init(self, diary: list[Any], *, trap: bool = False, at_end: BaseException | None = None) -> None:
+        self.diary = diary
+        self.at_end = at_end
+        trap_exit(trap)
+
+    async def handle_call(self, request: Request[Any], caller: Caller, /) -> object:
+        match request:
+            case Ask(BaseException() as error):
+                raise error
+            case _:
+                return list(self.diary)
+
+    async def handle_cast(self, message: Any, /) -> None:
+        if isinstance(message, Boom):
+            raise message.error
+        self.diary.append(("cast", message))
+
+    async def handle_info(self, message: Any, /) -> None:
+        if isinstance(message, Boom):
+            raise message.error
+        self.diary.append(("info", message))
+
+    async def terminate(self, reason: Any, /) -> None:
+        await asyncio.sleep(1)
+        self.diary.append(("terminate", reason))
+        if self.at_end is not None:
+            raise self.at_end
+
+
+class Slow(GenServer):
+    """Takes its time to start, and then does not as it is told."""
+
+    async def init(self, seconds: float, then: BaseException | None = None, keep: list[Pid] | None = None) -> None:
+        if keep is not None:
+            keep.append(self_pid())
+        await asyncio.sleep(seconds)
+        if then is not None:
+            raise then
+
+
+@in_process
+async def test_start_returns_when_init_has() -> None:
+    for start in (Slow.start_link, Slow.start):
+        began = now()
+        pid = await start(3)
+        assert (is_alive(pid), now() - began, mailbox()) == (True, 3, [])
+
+
+@in_process
+async def test_start_link_links_and_start_does_not() -> None:
+    linked = await Slow.start_link(1)
+    assert (links_and_monitors(), links_and_monitors(linked)) == ((1, 0, 0, 0), (1, 0, 0, 0))
+    alone = await Slow.start(1)
+    assert (links_and_monitors(), links_and_monitors(alone)) == ((1, 0, 0, 0), (0, 0, 0, 0))
+
+
+@in_process
+async def test_init_gets_the_arguments_of_start() -> None:
+    class Keeper(GenServer):
+        async def init(self, first: int, *rest: int, word: str = "none", **more: str) -> None:
+            seen.append((first, rest, word, more))
+
+    seen: list[Any] = []
+    await Keeper.start_link(1, 2, 3, word="x", other="y")
+    await Keeper.start(1, name="keeper")
+    assert seen == [(1, (2, 3), "x", {"other": "y"}), (1, (), "none", {})]
+
+
+@in_process
+async def test_a_server_has_its_name_while_it_lives_and_from_its_init_on() -> None:
+    class Named(GenServer):
+        async def init(self) -> None:
+            during.append(whereis("named"))
+
+    during: list[Pid | None] = []
+    pid = await Named.start(name="named")
+    assert (during, whereis("named")) == ([pid], pid)
+    await end(pid, SHUTDOWN)
+    assert whereis("named") is None
+
+
+@pytest.mark.parametrize("linked", [True, False])
+@pytest.mark.parametrize("trapping", [True, False])
+def test_a_server_is_not_started_twice_under_one_name(linked: bool, trapping: bool) -> None:
+    @in_process
+    async def check() -> None:
+        trap_exit(trapping)
+        first = await Slow.start(0, name="only")
+        with pytest.raises(AlreadyStarted, match=r"'only' is taken by .*, which is running") as caught:
+            await (Slow.start_link if linked else Slow.start)(0, name="only")
+        assert (caught.value.pid, caught.value.name, caught.value.reason) == (first, "only", ("already_started", first))
+        assert (is_alive(first), mailbox(), links_and_monitors()) == (True, [], (0, 0, 0, 0))
+
+    check()
+
+
+@in_process
+async def test_a_name_that_is_none_is_the_callers_error() -> None:
+    for name in ("", 5):
+        with pytest.raises((TypeError, ValueError), match="a name"):
+            await Slow.start(0, name=name)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # the point of the test
+
+
+def test_a_server_cannot_be_started_from_outside_a_process() -> None:
+    with pytest.raises(NotInProcess):
+        asyncio.run(Slow.start(0))
+
+
+FAILURES = [
+    pytest.param(Stop("no"), "no", id="Stop"),
+    pytest.param(Exit((SHUTDOWN, "no")), (SHUTDOWN, "no"), id="Exit"),
+    pytest.param(Stop(NORMAL), NORMAL, id="Stop normal"),
+    pytest.param(ValueError("no"), ("ValueError", "no"), id="an error"),
+    pytest.param(asyncio.CancelledError("no"), ("asyncio.exceptions.CancelledError", "no"), id="cancelled"),
+]
+
+
+@pytest.mark.parametrize(("error", "reason"), FAILURES)
+@pytest.mark.parametrize("linked", [True, False])
+def test_a_server_whose_init_fails_is_a_start_error_and_its_name_is_free_again(
+    error: BaseException, reason: Any, linked: bool
+) -> None:
+    @in_process
+    async def check() -> None:
+        trap_exit(True)
+        with pytest.raises(StartError) as caught:
+            await (Slow.start_link if linked else Slow.start)(1, error, name="failing")
+        assert plain(caught.value.reason) == reason
+        assert str(caught.value).startswith("Slow did not start: ")
+        assert (whereis("failing"), mailbox(), links_and_monitors()) == (None, [], (0, 0, 0, 0))
+        await Slow.start(1, name="failing")
+
+    check()
+
+
+@in_process
+async def test_a_start_error_says_what_went_wrong() -> None:
+    with pytest.raises(StartError, match=r"^Slow did not start: ValueError: no$"):
+        await Slow.start(1, ValueError("no"))
+    with pytest.raises(StartError, match=r"^Slow did not start: TypeError: .*missing 1 required positional argument"):
+        await Slow.start()
+
+
+@in_process
+async def test_a_failed_start_link_ends_a_caller_that_does_not_trap_exits() -> None:
+    async def start_one() -> None:
+        await Slow.start_link(1, Stop("no"))
+
+    assert await ended(spawn(start_one)) == "no"
+
+
+@in_process
+async def test_a_failed_start_leaves_the_caller_alone() -> None:
+    with pytest.raises(StartError):
+        await Slow.start(1, Stop("no"))
+    await passed(1)
+    assert mailbox() == []
+
+
+@pytest.mark.parametrize("linked", [True, False])
+@pytest.mark.parametrize("trapping", [True, False])
+def test_a_server_that_need_not_start_is_no_error(linked: bool, trapping: bool) -> None:
+    @in_process
+    async def check() -> None:
+        trap_exit(trapping)
+        pid: Pid | None = await (Slow.start_link if linked else Slow.start)(1, Ignore(), name="ignoring")
+        await passed(1)
+        assert (pid, whereis("ignoring"), mailbox(), links_and_monitors()) == (None, None, [], (0, 0, 0, 0))
+
+    check()
+
+
+@in_process
+async def test_who_is_linked_to_a_server_that_need_not_start_lives_on() -> None:
+    class StartsAnother(GenServer):
+        async def init(self) -> None:
+            helpers.append(await Slow.start_link(0))
+            raise Ignore
+
+    helpers: list[Pid] = []
+    pid: Pid | None = await StartsAnother.start()
+    assert pid is None
+    await passed(1)
+    assert is_alive(helpers[0])
+
+
+@pytest.mark.parametrize("linked", [True, False])
+@pytest.mark.parametrize("trapping", [True, False])
+def test_a_start_that_is_cancelled_leaves_no_server_and_nothing_behind(linked: bool, trapping: bool) -> None:
+    @in_process
+    async def check() -> None:
+        trap_exit(trapping)
+        started: list[Pid] = []
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(1):
+                await (Slow.start_link if linked else Slow.start)(3, keep=started, name="slow")
+        assert (whereis("slow"), links_and_monitors()) == (None, (0, 0, 0, 0))
+        await passed(10)
+        assert (is_alive(started[0]), mailbox()) == (False, [])
+
+    check()
+
+
+@in_process
+async def test_a_server_whose_parent_ends_during_init_does_not_come_up() -> None:
+    async def parent() -> None:
+        await Slow.start_link(5, keep=started)
+
+    started: list[Pid] = []
+    pid = spawn(parent)
+    await passed(1)
+    assert await end(pid, "enough") == "enough"
+    assert not is_alive(started[0])
+
+
+@in_process
+async def test_what_is_sent_during_init_is_handled_after_it() -> None:
+    class Late(Diary):
+        async def init(self, diary: list[Any], *, trap: bool = False, at_end: BaseException | None = None) -> None:
+            await asyncio.sleep(5)
+            await super().init(diary)
+
+    async def start_it() -> None:
+        await Late.start([], name="late")
+
+    spawn(start_it)
+    await passed(1)
+    cast("late", "first")
+    send("late", "second")
+    assert await call("late", Ask(None), timeout=10) == [("cast", "first"), ("info", "second")]

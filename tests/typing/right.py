@@ -1,0 +1,156 @@
+"""What type checkers must accept, and the types they must find: test_typing.py checks this file as users do theirs."""
+
+from __future__ import annotations
+
+from typing import Any, assert_type
+
+from pydist import (
+    NO_REPLY,
+    Caller,
+    ChildInfo,
+    ChildSpec,
+    Down,
+    Exited,
+    GenServer,
+    Message,
+    Node,
+    Pid,
+    Ref,
+    Request,
+    Supervisor,
+    call,
+    cast,
+    child,
+    count_children,
+    monitor,
+    receive,
+    reply,
+    send,
+    spawn,
+    start_child,
+    whereis,
+    which_children,
+)
+
+
+class Joined(Message):
+    who: Pid
+    room: str = "lobby"
+
+
+class Tagged(Message, tag="typing.tagged"):
+    count: int
+
+
+class Increment(Request[int]):
+    by: int = 1
+
+
+class Names(Request[list[str]]):
+    pass
+
+
+class Find(Request["Pid | None"], tag="typing.find"):
+    name: str
+
+
+class Counter(GenServer):
+    """Its init has parameters of its own; that is no error."""
+
+    async def init(self, start: int, *, step: int = 1) -> None:
+        self.value = start
+        self.step = step
+        self.waiting: list[Caller] = []
+
+    async def handle_call(self, request: Request[Any], caller: Caller, /) -> object:
+        match request:
+            case Increment(by):
+                self.value += assert_type(by, int)
+                return self.value
+            case Names():
+                self.waiting.append(caller)
+                return NO_REPLY
+            case _:
+                return await super().handle_call(request, caller)
+
+    async def handle_cast(self, message: Any, /) -> None:
+        if isinstance(message, Joined):
+            assert_type(message.room, str)
+            reply(self.waiting.pop(), [message.room])
+
+    async def handle_info(self, message: Any, /) -> None:
+        match message:
+            case Down(ref, process, _):
+                assert_type(ref, Ref)
+                assert_type(process, Pid | tuple[str, str])
+            case Exited(pid):
+                assert_type(pid, Pid)
+            case _:
+                pass
+
+
+class NoParameters(GenServer):
+    async def init(self) -> None:
+        self.ready = True
+
+
+async def add(left: int, right: int) -> int:
+    return left + right
+
+
+async def calls(server: Pid) -> None:
+    assert_type(await call(server, Increment(2)), int)
+    assert_type(await call("name", Increment(by=2), timeout=None), int)
+    assert_type(await call(("name", "a@host"), Names(), 1.5), list[str])
+    assert_type(await call(server, Find("x")), Pid | None)
+    cast(server, Joined(server))
+    send(("name", "a@host"), Joined(server, room="hall"))
+
+
+async def processes(pid: Pid) -> None:
+    assert_type(spawn(add, 1, 2), Pid)
+    assert_type(spawn(add, 1, 2, link=True, name="adder"), Pid)
+    assert_type(spawn(add, 1, 2, monitor=True), tuple[Pid, Ref])
+    assert_type(monitor(pid), Ref)
+    assert_type(whereis("adder"), Pid | None)
+    assert_type(await receive(Joined), Joined)
+    assert_type(await receive(Joined, timeout=1), Joined)
+    await receive()
+    await receive(monitor(pid))
+    await receive(lambda message: message == 1, timeout=1)
+    await receive((Joined, Tagged))
+    await receive("hello".__eq__)
+    await receive(Joined | Tagged)
+
+
+async def receive_any_of_these(pattern: type[Joined] | Ref | None) -> Any:
+    return await receive(pattern)
+
+
+async def servers() -> None:
+    assert_type(await Counter.start_link(10, step=2), Pid)
+    assert_type(await Counter.start(10, name="counter"), Pid)
+    assert_type(await NoParameters.start_link(), Pid)
+
+
+async def supervisors() -> None:
+    specs = [
+        child(Counter, 10, name="counter", restart="transient", shutdown=None),
+        child(add, 1, 2, id="adder", restart="temporary", shutdown="brutal_kill"),
+        child(Supervisor, [child(NoParameters)], name="inner"),
+    ]
+    assert_type(specs, list[ChildSpec])
+    supervisor = await Supervisor.start_link(specs, strategy="rest_for_one", intensity=3, period=5, name="top")
+    assert_type(supervisor, Pid)
+    assert_type(await start_child(supervisor, child(NoParameters)), Pid | None)
+    assert_type(await which_children("top"), list[ChildInfo])
+    assert_type(await count_children("top"), dict[str, int])
+
+
+async def outside(node: Node) -> None:
+    assert_type(await node.run(add, 1, 2), int)
+    assert_type(node.spawn(add, 1, 2), Pid)
+
+
+assert_type(Tagged(count=1).count, int)
+assert_type(Joined.__fields__, tuple[str, ...])
