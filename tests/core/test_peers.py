@@ -13,7 +13,7 @@ from pydist.core.peers import Close, Connect, Decision, Down, Drop, Effect, Peer
 from pydist.errors import ConnectionFull, EncodeError
 from pydist.terms import Pid
 from pydist.wire.codec import Encoded, Encoder
-from pydist.wire.control import Link, Send, Signal
+from pydist.wire.control import Exit, Link, Send, Signal
 
 LINK = Link(Pid("b@h", 1, 1), Pid("a@h", 2, 1))
 
@@ -67,6 +67,28 @@ def test_what_waits_is_limited() -> None:
     peers.send("a@h", Send(Pid("a@h", 2, 1), b"x" * 500), 0.0)
     with pytest.raises(ConnectionFull, match="wait for the connection to a@h, the limit is 1000"):
         peers.send("a@h", Send(Pid("a@h", 2, 1), b"x" * 500), 0.0)
+
+
+def test_only_messages_find_too_much_waiting() -> None:
+    peers = Peers[str]("b@h", waiting_limit=1000)
+    peers.send("a@h", Send(Pid("a@h", 2, 1), b"x" * 700), 0.0)
+    gone = Exit(Pid("b@h", 1, 1), Pid("a@h", 2, 1), None)
+    peers.send("a@h", gone, 0.0)
+    peers.send("a@h", LINK, 0.0)
+    _, undelivered = peers.failed("a@h", 1, "no route")
+    assert isinstance(undelivered, Undelivered)
+    assert [type(signal) for signal in undelivered.waiting] == [Send, Exit, Link]
+
+
+@pytest.mark.parametrize("kind", [Send, Exit])
+def test_what_is_larger_than_all_that_may_wait_raises_at_once_and_asks_for_nothing(kind: type[Send | Exit]) -> None:
+    large = bytes(1000)
+    signal = Send(LINK.target, large) if kind is Send else Exit(LINK.source, LINK.target, large)
+    peers = Peers[str]("b@h", waiting_limit=1000)
+    with pytest.raises(EncodeError, match=r"a message or reason of 1\d+ bytes is too large to send"):
+        peers.send("a@h", signal, 0.0)
+    assert peers.next_timer() is None
+    assert peers.connect("a@h", 0.0) == [Connect("a@h", 1)]
 
 
 def test_a_failed_attempt_gives_back_what_waited() -> None:

@@ -1,0 +1,304 @@
+"""Monitors between nodes, and that nothing stays behind when a watcher or a watched process ends."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from pydist import (
+    NOCONNECTION,
+    NOPROC,
+    NORMAL,
+    SHUTDOWN,
+    Crash,
+    Down,
+    Exit,
+    Node,
+    Pid,
+    demonitor,
+    monitor,
+    receive,
+    register,
+    self_pid,
+    send,
+    spawn,
+    unregister,
+)
+from pydist.transport.memory import MemoryNetwork
+
+Pair = tuple[Node, Node]
+StartNode = Callable[..., Awaitable[Node]]
+Leftovers = Callable[..., list[Any]]
+Settled = Callable[[], Awaitable[None]]
+
+NOWHERE = "nowhere@127.0.0.1"
+
+
+async def wait() -> None:
+    await receive()
+
+
+async def leave(reason: Any) -> None:
+    """Ends with `reason` when it is told to."""
+    await receive()
+    raise Exit(reason)
+
+
+async def hear_of(target: Pid | tuple[str, str]) -> Down:
+    ref = monitor(target)
+    down: Down = await receive(ref, 5)
+    assert down.ref == ref
+    return down
+
+
+async def watch_to_the_end(target: Any) -> Down:
+    """Monitor `target`, and then tell it to go on."""
+    ref = monitor(target)
+    send(target, "go on")
+    down: Down = await receive(ref, 5)
+    assert down.ref == ref
+    return down
+
+
+@pytest.mark.parametrize("reason", [NORMAL, "a reason", ("shutdown", {"x": [b"y"]})], ids=repr)
+async def test_a_down_carries_the_pid_and_the_reason_as_it_is(pair: Pair, reason: Any) -> None:
+    a, b = pair
+    target = b.spawn(leave, reason)
+    down = await a.run(watch_to_the_end, target)
+    assert (down.process, down.reason) == (target, reason)
+
+
+async def test_a_down_of_a_monitor_by_name_carries_the_name_and_the_node(pair: Pair) -> None:
+    a, b = pair
+    b.spawn(leave, "end", name="leaver")
+    down = await a.run(watch_to_the_end, ("leaver", b.name))
+    assert (down.process, down.reason) == (("leaver", "b@127.0.0.1"), "end")
+
+
+async def test_the_watched_knows_under_which_address_it_is_watched(pair: Pair, settled: Settled) -> None:
+    a, b = pair
+
+    async def watch(target: Pid) -> None:
+        monitor(("name", b.name))
+        monitor(target)
+        await receive()
+
+    target = b.spawn(wait, name="name")
+    watcher = a.spawn(watch, target)
+    await settled()
+    assert b._runtime is not None
+    process = b._runtime.process(target)
+    assert process is not None
+    assert list(process.related().watchers.values()) == [(watcher, ("name", b.name)), (watcher, target)]
+
+
+async def test_a_monitor_by_name_watches_who_had_the_name_at_the_time(pair: Pair, settled: Settled) -> None:
+    a, b = pair
+    told: list[Down] = []
+
+    async def watch() -> None:
+        monitor(("name", b.name))
+        told.append(await receive())
+
+    async def hand_over(new: Pid) -> None:
+        register("name", self_pid())
+        await receive()
+        unregister("name")
+        register("name", new)
+        await receive()
+
+    new = b.spawn(leave, "the new one's reason")
+    old = b.spawn(hand_over, new)
+    await settled()
+    a.spawn(watch)
+    await settled()
+    b.send(old, "hand the name over")
+    b.send(new, "end")
+    await settled()
+    assert told == []
+    b.send(old, "end")
+    await settled()
+    [down] = told
+    assert (down.process, down.reason) == (("name", b.name), NORMAL)
+
+
+@pytest.mark.parametrize("connected", [True, False], ids=["connected", "not yet connected"])
+async def test_a_missing_process_or_name_gives_noproc(start_node: StartNode, connected: bool) -> None:
+    a, b = await start_node("a"), await start_node("b")
+    if connected:
+        await a.run(hear_of, ("nobody", b.name))
+    creation = b.spawn(wait).creation
+    pid = Pid(b.name, 999, creation)
+    downs = [await a.run(hear_of, pid), await a.run(hear_of, ("nobody", b.name))]
+    assert [(down.process, down.reason) for down in downs] == [(pid, NOPROC), (("nobody", b.name), NOPROC)]
+
+
+@pytest.mark.parametrize("target", [Pid(NOWHERE, 1, 1), ("name", NOWHERE)], ids=["pid", "name"])
+async def test_a_node_that_does_not_exist_gives_noconnection(start_node: StartNode, target: Any) -> None:
+    a = await start_node("a")
+    down = await a.run(hear_of, target)
+    assert (down.process, down.reason) == (target, NOCONNECTION)
+
+
+async def test_monitors_stack_and_each_gives_its_own_down(pair: Pair, leftovers: Leftovers, settled: Settled) -> None:
+    a, b = pair
+
+    async def watch(target: Pid) -> tuple[Any, Any]:
+        refs = [monitor(target) for _ in range(3)]
+        demonitor(refs.pop(1))
+        send(target, "end")
+        downs = [await receive(Down, 5) for _ in refs]
+        return refs, [down.ref for down in downs]
+
+    refs, heard = await a.run(watch, b.spawn(wait))
+    assert refs == heard
+    await settled()
+    assert leftovers(a, b) == []
+
+
+async def test_a_lost_connection_fires_all_monitors_once_and_leaves_none_behind(
+    pair: Pair, network: MemoryNetwork, leftovers: Leftovers, settled: Settled
+) -> None:
+    a, b = pair
+    told: list[Any] = []
+
+    async def watch(pid: Pid) -> None:
+        monitor(pid)
+        monitor(("name", b.name))
+        while True:
+            told.append(await receive())
+
+    target = b.spawn(wait, name="name")
+    a.spawn(watch, target)
+    await settled()
+    assert len(leftovers(a, b)) == 8
+    network.cut()
+    await settled()
+    assert [(down.process, down.reason) for down in told] == [
+        (target, NOCONNECTION),
+        (("name", b.name), NOCONNECTION),
+    ]
+    assert leftovers(a, b) == []
+    b.send(target, "end")
+    await settled()
+    assert len(told) == 2
+
+
+async def test_after_demonitor_no_down_comes(pair: Pair, leftovers: Leftovers, settled: Settled) -> None:
+    a, b = pair
+    told: list[Any] = []
+
+    async def watch(target: Pid) -> None:
+        demonitor(monitor(target))
+        ref = monitor(target)
+        send(target, "end")
+        demonitor(ref, flush=True)
+        while True:
+            told.append(await receive())
+
+    a.spawn(watch, b.spawn(wait))
+    await settled()
+    assert told == []
+    assert leftovers(a, b) == []
+
+
+@pytest.mark.parametrize("by_name", [False, True], ids=["by pid", "by name"])
+async def test_a_dead_watcher_leaves_nothing_behind_on_the_other_node(
+    pair: Pair, leftovers: Leftovers, settled: Settled, by_name: bool
+) -> None:
+    a, b = pair
+
+    async def watch(target: Pid) -> None:
+        for _ in range(10):
+            monitor(("name", b.name) if by_name else target)
+        await receive()
+
+    watcher = a.spawn(watch, b.spawn(wait, name="name"))
+    await settled()
+    assert len(leftovers(a, b)) == 40
+    a.send(watcher, "end")
+    await settled()
+    assert leftovers(a, b) == []
+
+
+async def test_a_watcher_that_dies_before_the_connection_is_there_leaves_nothing_behind(
+    start_node: StartNode, leftovers: Leftovers, settled: Settled
+) -> None:
+    a, b = await start_node("a"), await start_node("b")
+    target = b.spawn(wait)
+
+    async def watch_and_die() -> None:
+        monitor(target)
+        demonitor(monitor(target))
+        monitor(("nobody", b.name))
+
+    a.spawn(watch_and_die)
+    await a.run(hear_of, ("nobody", b.name))
+    await settled()
+    assert leftovers(a, b) == []
+
+
+async def test_a_thousand_short_watchers_leave_nothing_behind(
+    pair: Pair, leftovers: Leftovers, settled: Settled
+) -> None:
+    a, b = pair
+
+    async def watch(target: Any) -> None:
+        monitor(target)
+
+    async def crowd(target: Pid) -> None:
+        for number in range(1000):
+            spawn(watch, [target, ("name", b.name), ("nobody", b.name)][number % 3])
+
+    await a.run(crowd, b.spawn(wait, name="name"))
+    await settled()
+    assert leftovers(a, b) == []
+
+
+@pytest.mark.parametrize("connected", [True, False], ids=["connected", "not yet connected"])
+async def test_a_reason_that_cannot_cross_still_fires_the_monitor(start_node: StartNode, connected: bool) -> None:
+    a, b = await start_node("a"), await start_node("b")
+    if connected:
+        await a.run(hear_of, ("nobody", b.name))
+    target = b.spawn(leave, ("some", object()))
+    down = await a.run(watch_to_the_end, target)
+    assert isinstance(down.reason, Crash)
+    assert (down.process, down.reason.error, down.reason.traceback) == (target, "pydist.errors.EncodeError", "")
+    assert "is a builtins.object, which can't be sent" in down.reason.message
+
+
+async def test_a_reason_too_large_to_cross_still_fires_the_monitor(pair: Pair) -> None:
+    a, b = pair
+    down = await a.run(watch_to_the_end, b.spawn(leave, bytes(17_000_000)))
+    assert (down.reason.error, "too large" in down.reason.message) == ("pydist.errors.EncodeError", True)
+
+
+async def test_the_name_is_free_when_the_down_is_seen(pair: Pair) -> None:
+    a, b = pair
+
+    async def take_over() -> str:
+        register("name", self_pid())
+        return "taken"
+
+    b.spawn(leave, "end", name="name")
+    await a.run(watch_to_the_end, ("name", b.name))
+    assert await b.run(take_over) == "taken"
+
+
+async def test_a_node_that_stops_tells_watchers_that_its_processes_were_shut_down(pair: Pair, settled: Settled) -> None:
+    a, b = pair
+    told: list[Down] = []
+
+    async def watch(target: Pid) -> None:
+        monitor(target)
+        told.append(await receive())
+
+    target = b.spawn(wait)
+    a.spawn(watch, target)
+    await settled()
+    await b.stop()
+    await settled()
+    [down] = told
+    assert (down.process, down.reason) == (target, SHUTDOWN)
