@@ -70,8 +70,6 @@ async def _serve(cluster: Cluster, nodes: list[Settings], stopped: asyncio.Event
             await start
         return 0
     await start
-    for node in nodes:
-        _say(f"{node.name:12} {node.url}  media {node.media[0]}:{node.media[1]}/udp")
     _say(f"\nOpen {nodes[0].url}/ to publish and to watch. Ctrl-C ends all.")
     watch = asyncio.ensure_future(cluster.watch())
     await asyncio.wait({until, watch}, return_when=asyncio.FIRST_COMPLETED)

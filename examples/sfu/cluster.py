@@ -1,5 +1,6 @@
 """A cluster on one machine: a port mapper and nodes, each an OS process of its own, started and stopped together.
 
+The nodes start one after the other: each finds those before it, and nobody dials a node that is not there yet.
 A child that dies is reported, and not started again: what its absence does is what there is to see.
 """
 
@@ -11,6 +12,7 @@ import secrets
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Final
 
 import attrs
@@ -55,8 +57,11 @@ class Cluster:
             StartFailed: a child has ended, or was not ready in time.
         """
         await self._start_port_mapper()
-        ready = [self._wait_until_ready(await self._start_node(settings)) for settings in self._nodes]
-        await asyncio.gather(*ready)
+        for settings in self._nodes:
+            child = await self._start_node(settings)
+            await self._wait_until_ready(child)
+            media = f"media {text_of(settings.media)}/udp"
+            self._say(f"{child.name:12} {settings.url}  {media}  pid {child.process.pid}")
 
     async def watch(self) -> None:
         """Report children that end; returns when no node is left."""
@@ -81,7 +86,8 @@ class Cluster:
         async with asyncio.timeout(START_TIMEOUT):
             while not await self._port_mapper_answers():
                 if child.process.returncode is not None:
-                    raise StartFailed(f"{PORT_MAPPER} could not start on port {self._epmd_port}")
+                    choose = 'choose another: make run ARGS="--epmd-port PORT"'
+                    raise StartFailed(f"{PORT_MAPPER} could not start on port {self._epmd_port}; {choose}")
                 await asyncio.sleep(_POLL)
         self._say(f"port mapper  port {self._epmd_port}, pid {child.process.pid}")
 
@@ -133,10 +139,16 @@ class Cluster:
 async def _stop(process: asyncio.subprocess.Process) -> None:
     if process.returncode is not None:
         return
-    process.terminate()
+    _signal(process, signal.SIGTERM)
     try:
         async with asyncio.timeout(STOP_TIMEOUT):
             await process.wait()
     except TimeoutError:
-        process.kill()
+        _signal(process, signal.SIGKILL)
         await process.wait()
+
+
+def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
+    """Not by the process's own methods: they may take the exit status away from asyncio, which warns then."""
+    with suppress(ProcessLookupError):
+        os.kill(process.pid, number)

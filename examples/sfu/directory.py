@@ -36,7 +36,11 @@ from pydist import (
 log = structlog.get_logger("sfu")
 
 SEEK_INTERVAL: Final = 1.0
-"""Seconds between two tries to reach a node that should be there and is not."""
+"""Seconds between two looks for nodes that should be there and are not."""
+
+DIALS: Final = (1, 3, 7)
+LAST_PAUSE: Final = 15
+"""A node that is absent is dialled at once, after that many looks, and then once in so many."""
 
 
 class NodeInfo(Message, tag="sfu.node"):
@@ -109,7 +113,8 @@ class Directory(GenServer):
     async def init(self, settings: Settings) -> None:
         """Take up what is published on this node already, and tell the other nodes."""
         self._me = NodeInfo(settings.name, settings.media, settings.url)
-        self._seeds = settings.seeds
+        self._absent = dict.fromkeys(settings.seeds, 0)
+        """For how many looks each of the other nodes has been away."""
         self._nodes: dict[str, NodeInfo] = {settings.name: self._me}
         self._publications: dict[str, Publication] = {}
         monitor_nodes(True)
@@ -148,8 +153,7 @@ class Directory(GenServer):
         match message:
             case NodeUp(node):
                 self._tell(node)
-            case NodeDown(node, reason):
-                log.warning("node_down", node=node, reason=reason)
+            case NodeDown(node):
                 self._nodes.pop(node, None)
                 self._replace(node, ())
             case Seek():
@@ -172,8 +176,11 @@ class Directory(GenServer):
             self._tell_all()
 
     def _seek(self) -> None:
-        for node in set(self._seeds).difference(nodes()):
-            self._tell(node)
+        there = nodes()
+        for node, looks in self._absent.items():
+            self._absent[node] = 0 if node in there else looks + 1
+            if node not in there and is_time_to_dial(looks, first=node < self._me.name):
+                self._tell(node)
 
     def _tell_all(self) -> None:
         for node in nodes():
@@ -216,3 +223,11 @@ class Directory(GenServer):
         name = channel_name(channel)
         if whereis(name) is not None:
             send(name, PublicationGone(reason))
+
+
+def is_time_to_dial(looks: int, *, first: bool) -> bool:
+    """Whether a node that has been away for so many looks is dialled now.
+
+    Of two nodes the one with the greater name dials `first`; the other leaves it time: it may be starting just now.
+    """
+    return (looks in DIALS or looks % LAST_PAUSE == 0) and (first or looks >= DIALS[-1])

@@ -2,7 +2,7 @@
 
     POST   /whip/{channel}     publish: an offer in, 201 with the answer and the session's address out
     POST   /whep/{channel}     watch: the same
-    GET    /sessions/{id}      which node and process serve the session
+    GET    /sessions/{id}      which node and process serve the session; 404 says why it has ended
     DELETE /sessions/{id}      end it
     GET    /api/status         node, nodes, channels, sessions, media, supervisors
     POST   /api/debug/kill     {"process": name}: end a process, where the operator allows it
@@ -28,7 +28,8 @@ from examples.sfu.dynamic import ensure
 from examples.sfu.holding import hold
 from examples.sfu.media.sdp import SdpError, parse_offer
 from examples.sfu.media.tracks import Member, Role
-from examples.sfu.names import DIRECTORY, SESSIONS, session_name
+from examples.sfu.media_server import WhyClosed
+from examples.sfu.names import DIRECTORY, MEDIA, SESSIONS, session_name
 from examples.sfu.refusal import Refusal
 from examples.sfu.session import Begin, Close, session_spec
 from examples.sfu.settings import Settings
@@ -109,9 +110,11 @@ class Face:
 
     async def show_session(self, request: web.Request) -> web.Response:
         """Which node and which process serve a session."""
-        shown = await self._node.run(describe_session, request.match_info["session"])
+        session = request.match_info["session"]
+        shown = await self._node.run(describe_session, session)
         if shown is None:
-            raise _error(404, "there is no such session, or no longer")
+            why = await self._node.run(call, MEDIA, WhyClosed(session))
+            raise _error(404, why or "there is no such session, or no longer")
         return web.json_response(shown)
 
     async def end_session(self, request: web.Request) -> web.Response:
@@ -219,12 +222,17 @@ async def _plain_errors(request: web.Request, handler: Handler) -> web.StreamRes
     except SdpError as error:
         response = web.Response(status=400, text=str(error))
     except web.HTTPException as error:
-        response = web.Response(status=error.status, text=error.text, headers=_kept(error))
+        response = web.Response(status=error.status, text=_reason(request, error), headers=_kept(error))
     except PydistError as error:
         log.warning("request_failed", method=request.method, path=request.path, reason=str(error))
         response = web.Response(status=503, text="a process that is needed does not answer: try again")
     response.headers.update(_CORS)
     return response
+
+
+def _reason(request: web.Request, error: web.HTTPException) -> str | None:
+    unknown = error is request.match_info.http_exception and error.status == 404
+    return f"there is nothing at {request.path}" if unknown else error.text
 
 
 def _kept(error: web.HTTPException) -> dict[str, str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from typing import Any
+from typing import Any, Final
 
 import attrs
 import structlog
@@ -29,6 +29,9 @@ from pydist.terms import Reason
 
 log = structlog.get_logger("sfu")
 
+CLOSED_KEPT: Final = 1000
+"""Sessions whose end can still be explained to their clients."""
+
 
 class Negotiate(Request[str | Refusal], tag="sfu.media.negotiate"):
     """Make a transport for a client; the reply is the answer's SDP."""
@@ -38,7 +41,14 @@ class Negotiate(Request[str | Refusal], tag="sfu.media.negotiate"):
 
 
 class CloseSession(Request[None], tag="sfu.media.close_session"):
-    """Say good-bye to a client, and forget it; one that is not there does no harm."""
+    """Say good-bye to a client, and remember of it only why; one that is not there does no harm."""
+
+    session: str
+    reason: str
+
+
+class WhyClosed(Request[str | None], tag="sfu.media.why_closed"):
+    """Why was a session closed? None where that is not known, or no longer."""
 
     session: str
 
@@ -108,6 +118,8 @@ class MediaServer(GenServer):
         trap_exit(True)
         ended: asyncio.Queue[Ended] = asyncio.Queue()
         self._loop = asyncio.get_running_loop()
+        self._closed: dict[str, str] = {}
+        """Why, by session; the latest last."""
         self._plane = Plane(address, make_certificate(), os.urandom)
         self._socket = MediaSocket(self._plane, bound, ended.put_nowait)
         hold(self._socket.close)
@@ -146,8 +158,11 @@ class MediaServer(GenServer):
             case Negotiate(member, offer):
                 negotiate = plane.publish if member.role == "publisher" else plane.subscribe
                 return negotiate(member, offer, now)
-            case CloseSession(session):
+            case CloseSession(session, reason):
                 plane.close(session)
+                self._remember(session, reason)
+            case WhyClosed(session):
+                return self._closed.get(session)
             case OpenInbound():
                 return self._open_inbound(request, now)
             case OpenOutbound(number, channel, node, address):
@@ -159,6 +174,11 @@ class MediaServer(GenServer):
             case _:
                 raise TypeError(f"the media server does not know {request!r}")
         return None
+
+    def _remember(self, session: str, reason: str) -> None:
+        self._closed.setdefault(session, reason)
+        if len(self._closed) > CLOSED_KEPT:
+            del self._closed[next(iter(self._closed))]
 
     def _open_inbound(self, request: OpenInbound, now: float) -> int:
         for link in self._plane.links.values():

@@ -41,6 +41,8 @@ def main() -> int:
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
     )
     settings = Settings(options.name, options.http, options.media, tuple(options.seed), options.allow_kill)
+    # Several nodes may write to one terminal.
+    structlog.contextvars.bind_contextvars(here=settings.name)
     node = Node(settings.name, cookie=cookie, epmd_port=options.epmd_port)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_run(node, settings, with_parent=options.with_parent))
@@ -101,15 +103,18 @@ def _bind(settings: Settings) -> Sockets:
     try:
         media = bind(settings.media)
     except OSError as error:
-        raise PortInUse(
-            f"UDP {text_of(settings.media)}: {os.strerror(error.errno or 0)}; choose another with --media"
-        ) from error
+        raise _in_use("UDP", settings.media, error, starter="--udp-port", node="--media") from error
     try:
         return Sockets(socket.create_server(settings.http, family=family_of(settings.http), backlog=128), media)
     except OSError as error:
-        raise PortInUse(
-            f"TCP {text_of(settings.http)}: {os.strerror(error.errno or 0)}; choose another with --http"
-        ) from error
+        raise _in_use("TCP", settings.http, error, starter="--http-port", node="--http") from error
+
+
+def _in_use(protocol: str, address: Address, error: OSError, *, starter: str, node: str) -> PortInUse:
+    """`starter` and `node` are the options of those who started all nodes, or this one by hand."""
+    what = os.strerror(error.errno or 0)
+    choose = f'choose another: make run ARGS="{starter} PORT", or {node} HOST:PORT for this node alone'
+    return PortInUse(f"{protocol} {text_of(address)}: {what}; {choose}")
 
 
 def _stop_signal(*, with_parent: bool) -> asyncio.Future[None]:

@@ -111,7 +111,7 @@ class Session(GenServer):
         self._over = True
         session = self._member.session
         log.info("session_ended", session=session, role=self._member.role, reason=reason)
-        await call(MEDIA, CloseSession(session))
+        await call(MEDIA, CloseSession(session, reason))
         try:
             await call(channel_name(self._member.channel), Leave(session))
         except CallError:

@@ -38,6 +38,8 @@ CHROMIUM = [
     "--allow-loopback-in-peer-connection",
 ]
 
+ENDED = "The session has ended: the publisher at a@127.0.0.1 is gone."
+
 # What the viewer has got so far; null before it has asked for anything.
 STATS = """async () => {
   if (!viewer.pc) return null;
@@ -75,7 +77,10 @@ class Cluster:
     http: aiohttp.ClientSession
     http_ports: dict[str, int]
     udp_ports: dict[str, int]
+    epmd_port: int
     said: list[str]
+    logged: Path
+    """What all of them have written to stderr. A file: a pipe would stay open as long as the port mapper lives."""
 
     def url(self, node: str, path: str = "/") -> str:
         return f"http://127.0.0.1:{self.http_ports[node]}{path}"
@@ -127,18 +132,30 @@ def free_ports(count: int) -> int:
             return first
 
 
+def end_port_mapper(said: list[str]) -> None:
+    """One whose starter was killed stays, and waits for other nodes; here nobody comes."""
+    mapper = re.search(r"^port mapper .*, pid (\d+)$", "\n".join(said), re.MULTILINE)
+    if mapper is not None and is_alive(int(mapper[1])):
+        os.kill(int(mapper[1]), signal.SIGTERM)
+
+
 @pytest.fixture
-async def cluster() -> AsyncIterator[Cluster]:
+async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
     http, epmd = free_ports(3), free_ports(1)
     udp = free_ports(3)
     options = ["--http-port", str(http), "--udp-port", str(udp), "--epmd-port", str(epmd), "--allow-kill"]
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "examples.sfu", *options), cwd=REPOSITORY, stdout=asyncio.subprocess.PIPE
-    )
+    logged = tmp_path / "stderr"
+    with logged.open("wb") as stderr:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "examples.sfu", *options),
+            cwd=REPOSITORY,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=stderr,
+        )
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(10)) as session:
         http_ports = {name: http + index for index, name in enumerate(NODES)}
         udp_ports = {name: udp + index for index, name in enumerate(NODES)}
-        found = Cluster(process, session, http_ports, udp_ports, [])
+        found = Cluster(process, session, http_ports, udp_ports, epmd, [], logged)
         reading = asyncio.ensure_future(found.read_output())
         try:
             await found.until_said("Open http")
@@ -150,6 +167,7 @@ async def cluster() -> AsyncIterator[Cluster]:
                 process.send_signal(signal.SIGINT)
             await asyncio.wait_for(process.wait(), 20)
             await reading
+            end_port_mapper(found.said)
     assert process.returncode in {0, -signal.SIGKILL}
 
 
@@ -272,7 +290,7 @@ async def test_restarted_processes_still_do_their_work(cluster: Cluster, browser
     await start(viewer, "watch", "b")
     await expect_video(viewer)
     await publisher.click("#publish .stop")
-    await expect_message(viewer, "watch", "The session has ended.")
+    await expect_message(viewer, "watch", ENDED)
     for node in NODES:
         await cluster.until(
             node, lambda status: not status["sessions"] and not status["channels"] and not status["links"]
@@ -282,14 +300,51 @@ async def test_restarted_processes_still_do_their_work(cluster: Cluster, browser
 async def test_when_the_publishers_node_dies_its_viewers_sessions_end_and_the_channel_is_free(
     cluster: Cluster, browser: Browser
 ) -> None:
-    _, viewer = await publish_and_watch(cluster, browser)
+    publisher, viewer = await publish_and_watch(cluster, browser)
     await expect_video(viewer)
     os.kill((await cluster.status("a"))["os_pid"], signal.SIGKILL)
-    await expect_message(viewer, "watch", "The session has ended.")
+    await expect_message(publisher, "publish", "The node does not answer.")
+    await publisher.wait_for_selector("#cluster.stale")
+    await expect_message(viewer, "watch", ENDED)
     await cluster.until("c", lambda status: not status["channels"] and not status["links"] and not status["sessions"])
     await start(viewer, "publish", "c")
     await start(viewer, "watch", "b")
     await expect_video(viewer)
+
+
+@pytest.mark.parametrize("name", ["", "a b"])
+async def test_the_page_asks_nobody_for_a_channel_that_can_not_be(
+    cluster: Cluster, browser: Browser, name: str
+) -> None:
+    page = await open_page(browser, cluster.url("a"))
+    await page.fill("#channel", name)
+    await page.click("#watch .start")
+    assert await page.evaluate("document.activeElement.id") == "channel"
+    assert await page.inner_text("#watch .message") == "The sound is muted at first; unmute it in the picture."
+
+
+async def test_a_clean_start_warns_of_nothing(cluster: Cluster) -> None:
+    assert [line for line in cluster.logged.read_text().splitlines() if "warning" in line] == []
+
+
+async def test_a_port_that_is_taken_is_named_and_nothing_is_left_running(cluster: Cluster) -> None:
+    epmd = str(cluster.epmd_port)
+    options = ["--http-port", str(free_ports(3)), "--udp-port", str(cluster.udp_ports["a"]), "--epmd-port", epmd]
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "examples.sfu", *options),
+        cwd=REPOSITORY,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, said = await process.communicate()
+    choose = 'choose another: make run ARGS="--udp-port PORT", or --media HOST:PORT for this node alone'
+    assert (process.returncode, said.decode().splitlines()) == (
+        1,
+        [
+            f"a@127.0.0.1: UDP 127.0.0.1:{cluster.udp_ports['a']}: Address already in use; {choose}",
+            "python -m examples.sfu: a@127.0.0.1 could not start",
+        ],
+    )
 
 
 async def test_the_nodes_end_with_the_program_that_started_them(cluster: Cluster) -> None:

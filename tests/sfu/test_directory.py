@@ -15,6 +15,7 @@ from examples.sfu.directory import (
     PublicationGone,
     Release,
     Table,
+    is_time_to_dial,
 )
 from examples.sfu.media.tracks import Codec, Member, Track
 from examples.sfu.media_server import MediaView
@@ -130,3 +131,8 @@ async def test_of_two_nodes_that_gave_away_one_channel_the_lesser_name_keeps_it(
     kept, told = await node.run(clash)
     assert kept == publication(winner, "theirs" if winner is other else "mine")
     assert told == ([PublicationGone(f"the channel belongs to the publisher at {A.name}")] if winner is A else [])
+
+
+@pytest.mark.parametrize(("first", "dialled"), [(True, [0, 1, 3, 7, 15, 30, 45]), (False, [7, 15, 30, 45])])
+def test_a_node_that_is_away_is_dialled_ever_less_often(first: bool, dialled: list[int]) -> None:
+    assert [looks for looks in range(60) if is_time_to_dial(looks, first=first)] == dialled

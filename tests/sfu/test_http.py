@@ -10,6 +10,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from examples.sfu.directory import Find, Publication
 from examples.sfu.http import MAX_BODY, Face
+from examples.sfu.media_server import WhyClosed
 from examples.sfu.refusal import Refusal
 from examples.sfu.session import Begin, Close
 from examples.sfu.settings import Settings
@@ -131,8 +132,19 @@ async def test_a_session_is_ended_by_delete_and_then_unknown() -> None:
     gone = NoProcess(NOPROC, "session:1234", Close())
     response, text = await ask("DELETE", "/sessions/1234", replies={Close: gone})
     assert (response.status, text) == (404, "there is no such session, or no longer")
-    response, _ = await ask("GET", "/sessions/1234")
-    assert response.status == 404
+
+
+@pytest.mark.parametrize(
+    ("why", "said"), [("the publisher has left",) * 2, (None, "there is no such session, or no longer")]
+)
+async def test_who_asks_for_a_session_that_has_ended_is_told_why(why: str | None, said: str) -> None:
+    response, text = await ask("GET", "/sessions/1234", replies={WhyClosed: why})
+    assert (response.status, text) == (404, said)
+
+
+async def test_an_unknown_path_is_named() -> None:
+    response, text = await ask("POST", "/whip/")
+    assert (response.status, text) == (404, "there is nothing at /whip/")
 
 
 async def test_trickling_is_refused_with_the_reason() -> None:

@@ -13,7 +13,7 @@ from examples.sfu.dynamic import ensure
 from examples.sfu.media.sdp import parse_offer
 from examples.sfu.media.socket import bind
 from examples.sfu.media.tracks import Codec, Member, Role, Track
-from examples.sfu.media_server import CloseSession, MediaServer, MediaView, View
+from examples.sfu.media_server import CLOSED_KEPT, CloseSession, MediaServer, MediaView, View, WhyClosed
 from examples.sfu.names import CHANNELS, DIRECTORY, MEDIA, SESSIONS, channel_name, session_name
 from examples.sfu.refusal import Refusal
 from examples.sfu.session import Begin, Close, NoOffer, session_spec
@@ -271,7 +271,7 @@ async def test_whoever_comes_just_as_a_channel_ends_gets_the_next_one(node: Node
 async def test_a_publisher_that_left_while_its_channel_was_down_does_not_keep_the_channel(node: Node) -> None:
     async def scene() -> Any:
         await publish_and_watch()
-        await call(MEDIA, CloseSession("p"))
+        await call(MEDIA, CloseSession("p", "any"))
         await crash(channel_name("lobby"))
         return (await call(DIRECTORY, Directories()))[1]
 
@@ -297,6 +297,25 @@ async def test_another_node_is_fed_once_however_often_it_asks_until_it_has_enoug
         return [asked, fed, (await view()).links]
 
     assert await node.run(scene) == [[None, None], [77], ()]
+
+
+async def test_why_a_session_has_ended_is_remembered(node: Node) -> None:
+    async def scene() -> list[str | None]:
+        await publish_and_watch()
+        await call(session_name("p"), Close())
+        await until(gone(session_name("p"), session_name("s")))
+        return [await call(MEDIA, WhyClosed(session)) for session in ("p", "s", "another")]
+
+    assert await node.run(scene) == ["closed by the client", "the publisher has left", None]
+
+
+async def test_of_many_sessions_the_latest_ends_are_remembered(node: Node) -> None:
+    async def scene() -> list[str | None]:
+        for number in range(CLOSED_KEPT + 1):
+            await call(MEDIA, CloseSession(str(number), "any"))
+        return [await call(MEDIA, WhyClosed(session)) for session in ("0", "1", str(CLOSED_KEPT))]
+
+    assert await node.run(scene) == [None, "any", "any"]
 
 
 async def test_when_the_publishers_node_is_gone_its_subscribers_sessions_end(node: Node) -> None:

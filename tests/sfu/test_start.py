@@ -29,12 +29,16 @@ def start(*options: str, cookie: str = "secret") -> tuple[int, str]:
     return ended.returncode, ended.stderr
 
 
+def choose(starter: str, node: str) -> str:
+    return f'choose another: make run ARGS="{starter} PORT", or {node} HOST:PORT for this node alone'
+
+
 def test_an_http_port_in_use_is_named_with_what_to_do() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken, socket.socket(type=socket.SOCK_DGRAM) as free:
         free.bind(("127.0.0.1", 0))
         http, media = f"127.0.0.1:{taken.getsockname()[1]}", f"127.0.0.1:{free.getsockname()[1]}"
         free.close()
-        reason = f"a@127.0.0.1: TCP {http}: Address already in use; choose another with --http\n"
+        reason = f"a@127.0.0.1: TCP {http}: Address already in use; {choose('--http-port', '--http')}\n"
         assert start("--http", http, "--media", media) == (1, reason)
 
 
@@ -42,7 +46,7 @@ def test_a_media_port_in_use_is_named_with_what_to_do() -> None:
     with socket.socket(type=socket.SOCK_DGRAM) as taken:
         taken.bind(("127.0.0.1", 0))
         media = f"127.0.0.1:{taken.getsockname()[1]}"
-        reason = f"a@127.0.0.1: UDP {media}: Address already in use; choose another with --media\n"
+        reason = f"a@127.0.0.1: UDP {media}: Address already in use; {choose('--udp-port', '--media')}\n"
         assert start("--http", "127.0.0.1:1", "--media", media) == (1, reason)
 
 

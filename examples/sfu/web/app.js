@@ -2,6 +2,8 @@
 "use strict";
 
 const channel = document.querySelector("#channel");
+const SILENT = "The node does not answer.";
+const PATIENCE = 3000;  // milliseconds that a node has to answer
 
 class Panel {
   constructor(section, makeConnection) {
@@ -18,6 +20,7 @@ class Panel {
   }
 
   async start() {
+    if (!channel.reportValidity()) return;
     this.startButton.disabled = true;
     this.say("Connecting…");
     try {
@@ -41,7 +44,7 @@ class Panel {
       body: this.pc.localDescription.sdp,
     });
     const body = await response.text();
-    if (!response.ok) throw new Error(`${response.status}: ${body}`);
+    if (!response.ok) throw new Error(body);
     this.resource = new URL(response.headers.get("Location"), endpoint);
     await this.pc.setRemoteDescription({ type: "answer", sdp: body });
   }
@@ -71,21 +74,22 @@ class Panel {
   async refresh() {
     const resource = this.resource;
     if (!resource) return;
-    const response = await fetch(resource).catch(() => null);
+    const response = await ask(resource);
     if (resource !== this.resource) return;
-    if (response === null) return this.show({ node: "does not answer" });
+    if (response === null) return this.say(SILENT, true);
     if (response.status === 404) {
       this.resource = null;
-      return this.stop("The session has ended.", true);
+      return this.stop(`The session has ended: ${response.text}.`, true);
     }
     if (!response.ok) return;
-    const session = await response.json();
+    const session = JSON.parse(response.text);
     this.show({
       node: session.node,
       "session process": session.process ?? "restarting…",
       "channel process": session.channel_process ?? "restarting…",
       picture: await this.pictureSize(),
     });
+    this.connectionChanged();
   }
 
   async pictureSize() {
@@ -104,7 +108,7 @@ class Panel {
 
   say(message, bad = false) {
     const line = this.section.querySelector(".message");
-    line.textContent = message;
+    if (line.textContent !== message) line.textContent = message;
     line.classList.toggle("bad", bad);
   }
 }
@@ -135,6 +139,16 @@ async function watching(video) {
   return pc;
 }
 
+// What is served there, null where nobody answers.
+async function ask(url) {
+  try {
+    const response = await fetch(url, { signal: AbortSignal.timeout(PATIENCE) });
+    return { ok: response.ok, status: response.status, text: await response.text() };
+  } catch {
+    return null;
+  }
+}
+
 function element(name, text) {
   const made = document.createElement(name);
   made.textContent = text;
@@ -151,9 +165,13 @@ function offerNodes(panel, cluster, preferred) {
 }
 
 async function refresh() {
-  const response = await fetch("/api/status").catch(() => null);
+  const response = await ask("/api/status");
+  const trouble = document.querySelector("#trouble");
+  const message = response === null ? SILENT : "";
+  if (trouble.textContent !== message) trouble.textContent = message;
+  document.querySelector("#cluster").classList.toggle("stale", !response?.ok);
   if (response?.ok) {
-    const status = await response.json();
+    const status = JSON.parse(response.text);
     document.querySelector("#home").textContent = status.node;
     document.querySelector("#cluster").replaceChildren(...status.cluster.map(({ node }) => element("li", node)));
     offerNodes(publisher, status.cluster, 0);
