@@ -107,17 +107,18 @@ def send(target: Destination, message: Any) -> None:
         EncodeError: the message can't cross the wire; nothing was sent.
         ConnectionFull: too much is waiting for that node; nothing was sent.
     """
+    to: Any = target
     try:
-        receiver: Process | None = running.scheduler.table.get(target.number)  # type: ignore[union-attr]  # see below
-    except AttributeError:  # a name or an alias, or no process; to ask that first would cost each message a twentieth
-        receiver = None
-    if receiver is not None and receiver.pid is target:
-        # As Process.deliver, written out: this is the way of a local message.
-        receiver.mailbox.append(message)
-        if receiver.parked:
-            receiver.parked = False
-            receiver.scheduler.queue.append(receiver)
-        return
+        receiver = to.process
+        if receiver is not None and receiver.scheduler is running.scheduler:
+            # As Process.deliver, written out: this is the way of a local message.
+            receiver.mailbox.append(message)
+            if receiver.parked:
+                receiver.parked = False
+                receiver.scheduler.queue.append(receiver)
+            return
+    except AttributeError:
+        pass  # a name or an alias, or no process that sends; to ask that first would cost each message a twentieth
     current().home.send(target, message)
 
 
@@ -144,6 +145,7 @@ def receive(pattern: Pattern = None, timeout: float | None = None) -> Generator[
 
     Raises:
         TimeoutError: no such message in time.
+        ValueError: the timeout is not a number.
         Exit: the process has got an exit signal; let it pass.
     """
     try:
@@ -203,7 +205,10 @@ def _any(_message: object) -> bool:
 def _arm(process: Process, timeout: float) -> None:
     if timeout <= 0:
         raise TimeoutError("no message is there")
-    process.home.timers.arm(process, timeout)
+    if not timeout > 0:
+        raise ValueError(f"a timeout is a number of seconds, not {timeout}")
+    if timeout < inf:
+        process.home.timers.arm(process, timeout)
 
 
 def _check_pid(function: str, pid: object) -> None:

@@ -14,6 +14,7 @@ Known limit: a coroutine that never awaits can't be stopped, and children in a `
 from __future__ import annotations
 
 from collections.abc import Coroutine
+from contextlib import suppress
 from contextvars import Context
 from math import inf
 from traceback import format_exception
@@ -225,20 +226,25 @@ class Process(RunnableTask):
     def ended(self, result: Any, exception: BaseException | None) -> None:
         """The coroutine has come to its end."""
         self.coroutine = None
-        if not self.over:
-            self._settle(self._reason_of(exception), result, exception)
+        if self.over:
+            return
+        reason, crashed = self._outcome(exception)
+        self._settle(reason, result, exception)
+        if crashed:
+            # Last, and by itself: a log that fails, on a closed standard output say, keeps nobody from hearing of it.
+            with suppress(Exception):
+                log.error(
+                    "process_crashed", pid=self.pid, function=self.label, error=reason.error, exception=reason.traceback
+                )
 
-    def _reason_of(self, exception: BaseException | None) -> Reason:
+    def _outcome(self, exception: BaseException | None) -> tuple[Reason, bool]:
+        """The exit reason, and whether it is that of an error that nobody has caught."""
         if self.dying:
-            return self.exit_reason
+            return self.exit_reason, False
         if exception is None:
-            return NORMAL
+            return NORMAL, False
         left = _exit_in(exception)
-        if left is not None:
-            return left.reason
-        crash = crash_of(exception)
-        log.error("process_crashed", pid=self.pid, function=self.label, error=crash.error, exception=crash.traceback)
-        return crash
+        return (left.reason, False) if left is not None else (crash_of(exception), True)
 
     def _settle(self, reason: Reason, result: Any, exception: BaseException | None) -> None:
         self.exit_reason = reason
@@ -253,12 +259,12 @@ class Process(RunnableTask):
 
     def _tell(self, relations: Relations, reason: Reason) -> None:
         home, pid = self.home, self.pid
-        for ref, target in relations.monitors.items():
-            home.send_demonitor(pid, target, ref)
         for partner in relations.active_links():
             home.send_exit(pid, partner, reason)
         for ref, (watcher, target) in relations.watchers.items():
             home.send_down(target, watcher, ref, reason)
+        for ref, target in relations.monitors.items():
+            home.send_demonitor(pid, target, ref)
 
 
 def _exit_in(exception: BaseException) -> Exit | None:
@@ -274,11 +280,21 @@ def crash_of(exception: BaseException) -> Crash:
     """The exit reason that stands for an uncaught exception."""
     kind = type(exception)
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-    return Crash(name, _text(exception), "".join(format_exception(exception)))
+    return Crash(name, _text(exception), _traceback(exception))
+
+
+# Both run the user's code, and the process has to end whatever that does.
 
 
 def _text(exception: BaseException) -> str:
     try:
         return str(exception)
-    except Exception:  # noqa: BLE001  # it is the user's code, and the process has to end all the same
+    except BaseException:  # noqa: BLE001  # see above
         return f"<{type(exception).__qualname__} has no text>"
+
+
+def _traceback(exception: BaseException) -> str:
+    try:
+        return "".join(format_exception(exception))
+    except BaseException:  # noqa: BLE001  # see above
+        return f"<{type(exception).__qualname__} has no traceback>"

@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 import attrs
+import structlog
 
 from pydist.core.crossings import Crossings
 from pydist.core.relations import Target
@@ -22,6 +23,9 @@ from pydist.runtime import Runtime
 from pydist.terms import NOCONNECTION, NOPROC, Alias, Crash, Pid, Reason, Ref, RegisteredName
 from pydist.wire import control
 from pydist.wire.control import Incoming, Signal
+
+
+log = structlog.get_logger("pydist")
 
 
 class Connections(Protocol):
@@ -145,8 +149,8 @@ class Router:
         if target is not None and not peer.connection.reaches(target):
             self._refuse(signal, NOPROC)  # a process of that node's earlier life
             return
-        self._note(self._of(peer.identity.node), signal)
         peer.send(signal)
+        self._note(self._of(peer.identity.node), signal)
 
     def _note(self, crossings: Crossings, signal: Signal) -> None:
         """Enter into the table what crosses with this signal, and strike out what ends with it."""
@@ -198,10 +202,10 @@ class Router:
     def connected(self, peer: Peer, waiting: list[Signal]) -> None:
         """A connection is up; send what waited for it."""
         for signal in waiting:
-            if isinstance(signal, control.Send):
-                self.send(signal.target, signal.message)
-            else:
+            try:
                 self._transmit(peer, signal)
+            except EncodeError as error:  # the message was small enough to wait, and with its address it is too large
+                log.warning("message_dropped", node=peer.identity.node, reason=str(error))
 
     def undelivered(self, waiting: list[Signal]) -> None:
         """No connection came about."""

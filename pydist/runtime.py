@@ -15,9 +15,9 @@ from typing import Any, Final, Protocol
 
 import structlog
 
-from pydist.core.names import Names
+from pydist.core.names import Names, check_name
 from pydist.core.relations import Target
-from pydist.errors import BadNodeName, UnknownName
+from pydist.errors import PydistError, UnknownName
 from pydist.process import Process
 from pydist.scheduler import Scheduler
 from pydist.terms import (
@@ -152,7 +152,7 @@ class Runtime:
             except BaseException:
                 coroutine.close()
                 raise
-        self.table[process.pid.number] = process
+        self.table[process.pid.number] = process.pid.process = process
         process.waken()
         return process
 
@@ -171,6 +171,7 @@ class Runtime:
     def forget(self, process: Process) -> None:
         """`process` is dead: free its place and its name."""
         self.table.pop(process.pid.number, None)
+        process.pid.process = None
         self.names.release(process)
 
     def new_ref(self) -> Ref:
@@ -224,11 +225,13 @@ class Runtime:
             raise UnknownName(f"nobody on this node is registered as {name!r}")
 
     def address(self, target: object) -> RegisteredName:
-        """A name with its node."""
+        """A name with its node. Raises TypeError for what is no address, ValueError for what is no name."""
         match target:
             case str():
+                check_name(target)
                 return target, self.node
             case (str() as name, str() as node):
+                check_name(name)
                 return name, node
             case _:
                 raise TypeError(f"a destination is a Pid, an Alias, a name or a pair (name, node), not {target!r}")
@@ -247,7 +250,7 @@ class Runtime:
         else:
             try:
                 self.outward.link(source, target)
-            except BadNodeName:
+            except PydistError:
                 source.related().link_broken(target)
                 raise
 
@@ -293,7 +296,7 @@ class Runtime:
         if node != self.node:
             try:
                 self.outward.monitor(source, watched, ref)
-            except BadNodeName:
+            except PydistError:
                 del monitors[ref]
                 raise
             return ref

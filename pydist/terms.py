@@ -6,7 +6,7 @@ pid (`id` and `serial`) are one 64-bit `number` here, and `creation` is the inca
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeAlias, final
+from typing import Any, Final, Self, TypeAlias, final
 from weakref import WeakValueDictionary
 
 import attrs
@@ -75,6 +75,15 @@ class _Identifier:
         """The high half of the number, as Erlang's external term format has it."""
         return self.number >> 32
 
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str, int, int]]:
+        return type(self), (self.node, self.number, self.creation)
+
     def __hash__(self) -> int:
         return self.number
 
@@ -91,7 +100,12 @@ class _Identifier:
 class Pid(_Identifier):
     """A process: the node it lives on, its number there, and that node's creation."""
 
-    __slots__ = ()
+    __slots__ = ("process",)
+
+    def __init__(self, node: str, number: int, creation: int) -> None:
+        super().__init__(node, number, creation)
+        self.process: Any = None
+        """The runtime's own note on the pids it makes: the process itself, while it lives. No part of the value."""
 
 
 @final

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from pydist.errors import NameTaken, UnknownName
 
 P = TypeVar("P")
+
+NAME_LIMIT: Final = 255
 
 
 class Names(Generic[P]):
@@ -25,7 +27,7 @@ class Names(Generic[P]):
             NameTaken: another process has the name, or this one has a name already.
             TypeError, ValueError: the name is no text, or empty.
         """
-        _check(name)
+        check_name(name)
         if name in self._holders:
             raise NameTaken(
                 f"the name {name!r} belongs to {self._holders[name]!r}; choose another, or unregister it first"
@@ -68,8 +70,13 @@ class Names(Generic[P]):
         return list(self._holders)
 
 
-def _check(name: object) -> None:
+def check_name(name: object) -> None:
+    """Raise TypeError for what is no str, ValueError for a name that is empty, too long, or not sendable."""
     if not isinstance(name, str):
         raise TypeError(f"a name is a str, not {type(name).__name__}")
     if not name:
         raise ValueError("a name has at least one character")
+    if len(name) > NAME_LIMIT:
+        raise ValueError(f"a name has at most {NAME_LIMIT} characters, this one has {len(name)}")
+    if not name.isascii() and any("\ud800" <= character <= "\udfff" for character in name):
+        raise ValueError(f"a name is text that can be encoded, and {name!r} has a lone surrogate")

@@ -53,7 +53,9 @@ def same(left: Any, right: Any) -> bool:
     if kind is not type_of(right) or left != right:
         return False
     if kind is dict:
-        left, right = sorted(left.items(), key=repr), sorted(right.items(), key=repr)
+        # By look-up, not by an order of their own: equal sets among the keys may be written in different orders.
+        others = {key: (key, item) for key, item in right.items()}
+        left, right = list(left.items()), [others[key] for key in left]
     elif issubclass(kind, Message):
         left, right = left.__fieldvalues__(), right.__fieldvalues__()
     elif kind not in {list, tuple}:
