@@ -159,11 +159,13 @@ def receive(pattern: Pattern = None, timeout: float | None = None) -> Generator[
         process.reductions -= 1
         if process.reductions <= 0:
             yield from _interrupted(process)
-    else:
+        return mailbox.popleft()
+    while True:
         yield PARK
-        while not mailbox:
-            yield PARK
-    return mailbox.popleft()
+        try:
+            return mailbox.popleft()
+        except IndexError:  # woken by a cancellation that was taken back
+            continue
 
 
 def _interrupted(process: Process) -> Generator[Any, Any, None]:

@@ -24,7 +24,6 @@ from pydist.terms import NOCONNECTION, NOPROC, Alias, Crash, Pid, Reason, Ref, R
 from pydist.wire import control
 from pydist.wire.control import Incoming, Signal
 
-
 log = structlog.get_logger("pydist")
 
 
