@@ -22,11 +22,11 @@ from typing import Final, TextIO, cast
 import structlog
 
 from pydist import epmd_client
+from pydist.core.log_allowance import LogAllowance, withheld_field
 from pydist.core.portmap import (
     PACKET_TIMEOUT,
     Event,
     Killed,
-    LogAllowance,
     NameRefused,
     PortMap,
     Refused,
@@ -165,16 +165,12 @@ class Server:
     def _tell(self, event: str, **fields: object) -> None:
         withheld = self._news.take(self.env.clock())
         if withheld is not None:
-            log.info(event, **fields, **_also(withheld))
+            log.info(event, **fields, **withheld_field(withheld))
 
     def _warn(self, event: str, **fields: object) -> None:
         withheld = self._refusals.take(self.env.clock())
         if withheld is not None:
-            log.warning(event, **fields, **_also(withheld))
-
-
-def _also(withheld: int) -> dict[str, int]:
-    return {"lines_withheld": withheld} if withheld else {}
+            log.warning(event, **fields, **withheld_field(withheld))
 
 
 class _Connection(asyncio.Protocol):

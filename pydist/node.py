@@ -33,6 +33,8 @@ Ts = TypeVarTuple("Ts")
 
 STOP_TIME: Final = 10.0
 """Seconds that processes have to clean up when their node stops."""
+RETRY_DELAY: Final = 2.0
+"""Seconds between attempts to register anew with a port mapper that went away (OTP: `erl_epmd.erl`)."""
 
 
 class Node:
@@ -83,6 +85,8 @@ class Node:
         self._cluster: Cluster | None = None
         self._listener: Listener | None = None
         self._registration: epmd_client.Registration | None = None
+        self._keeper: asyncio.Task[None] | None = None
+        self._retry_delay = RETRY_DELAY
         self._stopped = False
 
     @property
@@ -117,12 +121,31 @@ class Node:
             local=Identity(self.name, creation), cookie=self._cookie, env=self._env, net_ticktime=self._net_ticktime
         )
         self._cluster = Cluster(self._runtime, settings, self._network, self._epmd_port)
+        self._keeper = loop.create_task(self._stay_registered(self._registration))
         log.info("node_started", node=self.name, port=self._listener.port, creation=creation)
 
     async def _register(self, name: NodeName, port: int) -> epmd_client.Registration:
         # With the port mapper of this machine, whatever address the node is found at; as `erl` does.
         await epmd_client.ensure_running(port=self._epmd_port)
         return await epmd_client.register(name.short, port, epmd_port=self._epmd_port)
+
+    async def _stay_registered(self, registration: epmd_client.Registration) -> None:
+        """Be found again after the port mapper restarts.
+
+        As `erl` does: the node keeps the creation that its pids carry, whatever the port mapper gives, and starts no
+        port mapper.
+        """
+        while True:
+            await registration.wait_closed()
+            log.warning("registration_lost", node=self.name, epmd_port=self._epmd_port, retry_delay=self._retry_delay)
+            registration = self._registration = await self._register_again(registration)
+            log.info("node_registered_again", node=self.name)
+
+    async def _register_again(self, lost: epmd_client.Registration) -> epmd_client.Registration:
+        while True:
+            await asyncio.sleep(self._retry_delay)
+            with suppress(NodeStartError):
+                return await epmd_client.register(lost.node.name, lost.node.port, epmd_port=self._epmd_port)
 
     def _answer(self) -> asyncio.Protocol:
         return _TooEarly() if self._cluster is None else self._cluster.door.answer()
@@ -141,6 +164,8 @@ class Node:
         self._stopped = True
         if self._listener is not None:
             self._listener.close()
+        if self._keeper is not None:
+            self._keeper.cancel()
         if self._registration is not None:
             self._registration.close()
         await _shut_down(self._runtime, timeout)
@@ -149,6 +174,8 @@ class Node:
             await asyncio.sleep(0)
         if self._cluster is not None:
             await self._cluster.close()
+        if self._keeper is not None:
+            await asyncio.wait([self._keeper])
         log.info("node_stopped", node=self.name)
 
     def spawn(self, function: Callable[[*Ts], Coroutine[Any, Any, Any]], *args: *Ts, name: str | None = None) -> Pid:

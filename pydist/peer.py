@@ -28,6 +28,7 @@ from pydist.core.handshake import (
     Refused,
     Status,
 )
+from pydist.core.log_allowance import LogAllowance, withheld_field
 from pydist.core.outbox import Outbox
 from pydist.core.ticker import INTENSITY, NET_TICKTIME
 from pydist.env import Env
@@ -54,7 +55,7 @@ class Settings:
     busy_limit: int = 1024 * 1024
     """What the transport may hold unsent before the peer counts as busy (OTP: `dist_buf_busy_limit`)."""
     unfinished_limit: int = 128
-    """Strangers in the middle of their handshakes; one more is closed at once."""
+    """Strangers in the middle of their handshakes; one more, and the one that has waited longest is closed."""
 
 
 class PeerOwner(Protocol):
@@ -103,8 +104,9 @@ class Door:
     def __init__(self, settings: Settings, owner: PeerOwner) -> None:
         self.settings = settings
         self.owner = owner
-        self.strangers: set[Peer] = set()
-        """Who has dialled us, and is not done with the handshake."""
+        self.strangers: dict[Peer, None] = {}
+        """Who has dialled us, and is not done with the handshake; who has waited longest comes first."""
+        self._refusals = LogAllowance()
         self._loop = asyncio.get_running_loop()
         self._unflushed: list[Peer] = []
 
@@ -112,6 +114,25 @@ class Door:
     def unfinished(self) -> int:
         """How many handshakes of strangers are not over."""
         return len(self.strangers)
+
+    def admit(self, stranger: Peer) -> None:
+        """Somebody has dialled us. Where there are too many, who has waited longest goes: nodes do not dawdle."""
+        self.strangers[stranger] = None
+        limit = self.settings.unfinished_limit
+        if len(self.strangers) > limit:
+            longest = next(iter(self.strangers))
+            longest.turn_away(f"too many handshakes are unfinished ({limit}), and this one waited longest")
+
+    def leave(self, peer: Peer) -> None:
+        """The handshake of `peer` is over, if it was a stranger's."""
+        self.strangers.pop(peer, None)
+
+    def log_refused(self, peer: Peer, reason: str) -> None:
+        """One line for each handshake that fails, unless strangers bring too many."""
+        withheld = self._refusals.take(self.settings.env.clock()) if peer.dialled is None else 0
+        if withheld is not None:
+            fields = withheld_field(withheld)
+            log.warning("handshake_refused", peer=peer.address, dialled=peer.dialled, reason=reason, **fields)
 
     def flush_soon(self, peer: Peer) -> None:
         """Write what `peer` has queued in this turn of the loop, or the next."""
@@ -224,6 +245,10 @@ class Peer(asyncio.Protocol):
         if was_up:
             self._owner.disconnected(self, reason)
 
+    def turn_away(self, reason: str) -> None:
+        """End a stranger's handshake at once, with a line in the log."""
+        self._end(reason)
+
     def _full(self) -> ConnectionFull:
         return ConnectionFull(
             f"{self.connection.pending} bytes wait for {self.identity.node}, the limit is "
@@ -237,11 +262,6 @@ class Peer(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=self._settings.busy_limit)
         self.address = _text(transport.get_extra_info("peername"))
-        if self.dialled is None:
-            if self._door.unfinished >= self._settings.unfinished_limit:
-                self._end(f"{self._door.unfinished} handshakes are unfinished already")
-                return
-            self._door.strangers.add(self)
         settings = self._settings
         self._handshake = Handshake(
             settings.local,
@@ -253,6 +273,8 @@ class Peer(asyncio.Protocol):
         )
         self._write_handshake()
         self._set_timer(self._handshake.next_timer())
+        if self.dialled is None:
+            self._door.admit(self)
 
     def data_received(self, data: bytes) -> None:
         """Feed the machine."""
@@ -323,7 +345,7 @@ class Peer(asyncio.Protocol):
 
     def _establish(self, identity: Identity, leftover: bytes) -> None:
         self._write_handshake()
-        self._door.strangers.discard(self)
+        self._door.leave(self)
         settings = self._settings
         self.identity = identity
         self.connection = Connection(
@@ -357,14 +379,14 @@ class Peer(asyncio.Protocol):
             log.warning("connection_lost", node=self.identity.node, peer=self.address, reason=reason)
             self._owner.disconnected(self, reason)
             return
-        log.warning("handshake_refused", peer=self.address, dialled=self.dialled, reason=reason)
+        self._door.log_refused(self, reason)
         if self.dialled is not None:
             self._owner.failed(self, reason)
 
     def _shut(self, close: Callable[[], None]) -> None:
         self.up = False
         self._closed = True
-        self._door.strangers.discard(self)
+        self._door.leave(self)
         self._set_timer(None)
         close()
 

@@ -8,7 +8,6 @@ are not there.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, Protocol
 
 import attrs
@@ -16,7 +15,7 @@ import structlog
 
 from pydist.core.crossings import Crossings
 from pydist.core.relations import Target
-from pydist.errors import EncodeError, UnknownName
+from pydist.errors import EncodeError
 from pydist.peer import Peer
 from pydist.process import Process
 from pydist.runtime import Runtime
@@ -245,8 +244,9 @@ class Router:
             process.deliver_all(run.messages)
 
     def _named_message(self, _peer: Peer, signal: control.SendName) -> None:
-        with suppress(UnknownName):
-            self._runtime.send(signal.name, signal.message)
+        process = self._runtime.names.holder(signal.name)
+        if process is not None:
+            process.deliver(signal.message)
 
     def _alias_message(self, _peer: Peer, signal: control.SendAlias) -> None:
         self._runtime.send(signal.alias, signal.message)

@@ -122,7 +122,8 @@ async def test_random_bytes(target: Target, logs: list[EventDict], until: Until)
     chance = random.Random(20_261_123)  # noqa: S311  # the same on each run
     for _ in range(100):
         assert await say(target.port, chance.randbytes(chance.randrange(8, 5000))) == b""
-    await until(lambda: len(reasons(logs)) == 100)
+    await until(lambda: target.door.unfinished == 0)
+    assert len(reasons(logs)) == 20  # a bounded log
     assert {reason[:15] for reason in reasons(logs)} == {"no pydist node:"}
     await target.serves()
 
@@ -152,16 +153,13 @@ async def test_a_dripping_connection_times_out_all_the_same(target: Target, logs
 async def test_two_hundred_silent_connections(target: Target, logs: list[EventDict], until: Until) -> None:
     target.door.settings = attrs.evolve(target.door.settings, setup_time=2.0)
     silent = [await asyncio.open_connection("127.0.0.1", target.port) for _ in range(200)]
-    await until(lambda: len(reasons(logs)) == 72)
+    await until(lambda: reasons(logs))
     await target.serves()  # while they are there
     for reader, writer in silent:
         with suppress(ConnectionError):
             assert await reader.read() == b""
         writer.close()
-    assert (
-        sorted(reasons(logs))
-        == ["128 handshakes are unfinished already"] * 72 + ["not done within 2 s, still in AWAIT_HELLO"] * 128
-    )
+    assert reasons(logs) == ["too many handshakes are unfinished (128), and this one waited longest"] * 20
     assert target.door.unfinished == 0
     await target.serves()
 

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from structlog.typing import EventDict
 
 from pydist import (
     KILL,
@@ -31,7 +32,8 @@ from pydist import (
     trap_exit,
     whereis,
 )
-from pydist.epmd_client import names
+from pydist.epmd import Server, listen
+from pydist.epmd_client import names, register
 from pydist.transport.memory import MemoryNetwork
 from pydist.transport.tcp import TcpNetwork
 
@@ -147,6 +149,85 @@ async def test_a_node_without_a_name_needs_nothing() -> None:
     await node.start()
     assert (node.name, await node.run(where)) == ("nonode@nohost", "nonode@nohost")
     await node.stop()
+
+
+# The port mapper restarts
+
+
+async def test_a_node_is_found_again_after_the_port_mapper_restarts(
+    network: MemoryNetwork, logs: list[EventDict], until: Until
+) -> None:
+    mapper = await _mapper(0)
+    node = await _lasting("a", mapper.port, network)
+    creation = await node.run(_creation)
+    for _ in range(2):
+        await mapper.stop()
+        await until(lambda: logs[-1]["event"] == "registration_lost")
+        mapper = await _mapper(mapper.port)
+        await until(lambda: logs[-1]["event"] == "node_registered_again")
+        assert [name for name, _ in await names(epmd_port=mapper.port)] == ["a"]
+    assert [line["log_level"] for line in logs if line["event"] == "registration_lost"] == ["warning"] * 2
+    assert await node.run(_creation) == creation
+    await node.stop()
+    await until(lambda: len(mapper.portmap) == 0)
+    await mapper.stop()
+
+
+async def test_a_name_that_another_node_took_meanwhile_is_had_when_that_one_stops(
+    network: MemoryNetwork, logs: list[EventDict], until: Until
+) -> None:
+    mapper = await _mapper(0)
+    node = await _lasting("a", mapper.port, network)
+    await mapper.stop()
+    await until(lambda: logs[-1]["event"] == "registration_lost")
+    mapper = await _mapper(mapper.port)
+    node._retry_delay = 0.0
+    usurper = await register("a", 1, epmd_port=mapper.port)
+    await until(lambda: any(line["event"] == "node_refused" for line in logs))
+    usurper.close()
+    await until(lambda: any(line["event"] == "node_registered_again" for line in logs))
+    await node.stop()
+    await mapper.stop()
+
+
+@pytest.mark.parametrize("turns", range(12))
+async def test_a_node_that_stops_while_it_registers_again_leaves_no_task(
+    network: MemoryNetwork, logs: list[EventDict], until: Until, turns: int
+) -> None:
+    mapper = await _mapper(0)
+    node = await _lasting("a", mapper.port, network)
+    await mapper.stop()
+    await until(lambda: logs[-1]["event"] == "registration_lost")
+    mapper = await _mapper(mapper.port)
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    await node.stop()
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+    await until(lambda: len(mapper.portmap) == 0)
+    await mapper.stop()
+
+
+async def test_stopping_is_no_lost_registration(start_node: StartNode, logs: list[EventDict]) -> None:
+    await (await start_node("a")).stop()
+    assert [line for line in logs if line["event"] == "registration_lost"] == []
+
+
+async def _mapper(port: int) -> Server:
+    server = Server(listen([], port))
+    await server.start()
+    return server
+
+
+async def _lasting(short: str, epmd_port: int, network: MemoryNetwork) -> Node:
+    """A node that tries again soon."""
+    node = Node(f"{short}@127.0.0.1", cookie="secret", epmd_port=epmd_port, network=network)
+    node._retry_delay = 0.001
+    await node.start()
+    return node
+
+
+async def _creation() -> int:
+    return self_pid().creation
 
 
 # Running

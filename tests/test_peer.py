@@ -337,22 +337,65 @@ async def test_a_silent_network_is_noticed_by_the_net_tick() -> None:
 # Limits
 
 
-async def test_one_stranger_too_many_is_closed_at_once(logs: list[EventDict]) -> None:
+async def test_one_stranger_too_many_and_the_one_that_has_waited_longest_is_closed(logs: list[EventDict]) -> None:
     network = MemoryNetwork()
     b = Node("b@h", unfinished_limit=2)
     await network.listen(b.door.answer, HOST, 5000)
-    for _ in range(3):
+    for _ in range(2):
         await network.dial(asyncio.Protocol, HOST, 5000, 5.0)
+    _, second = b.door.strangers
+    await network.dial(asyncio.Protocol, HOST, 5000, 5.0)
     await quiet()
     assert (b.door.unfinished, len(network.transports)) == (2, 4)
-    assert [line["reason"] for line in logs] == ["2 handshakes are unfinished already"]
-    for transport in network.transports[::2]:
-        transport.close()
-    await quiet()
-    assert b.door.unfinished == 0
-    a = Node("a@h")
+    assert next(iter(b.door.strangers)) is second
+    assert [line["reason"] for line in logs] == ["too many handshakes are unfinished (2), and this one waited longest"]
+
+
+async def test_a_node_connects_while_more_strangers_than_may_be_there_say_nothing() -> None:
+    network = MemoryNetwork()
+    a, b = Node("a@h"), Node("b@h")
+    await network.listen(b.door.answer, HOST, 5000)
+    for _ in range(140):
+        await network.dial(asyncio.Protocol, HOST, 5000, 5.0)
     await network.dial(a.door.dial("b@h", 1), HOST, 5000, 5.0)
-    await until(lambda: a.peers)
+    await until(lambda: a.peers and b.peers)
+    assert (a.story, b.story) == ([("connected", "b@h")], [("decide", "a@h"), ("connected", "a@h")])
+    assert b.door.unfinished == 127
+
+
+async def test_a_door_that_takes_no_strangers_closes_the_newcomer() -> None:
+    network = MemoryNetwork()
+    b = Node("b@h", unfinished_limit=0)
+    await network.listen(b.door.answer, HOST, 5000)
+    await network.dial(asyncio.Protocol, HOST, 5000, 5.0)
+    await quiet()
+    assert (b.door.unfinished, network.transports) == (0, [])
+
+
+async def test_a_flood_of_strangers_is_a_few_lines_in_the_log_and_then_their_number(logs: list[EventDict]) -> None:
+    clock, network = Clock(), MemoryNetwork()
+    b = Node("b@h", clock=clock, unfinished_limit=0)
+    await network.listen(b.door.answer, HOST, 5000)
+    for _ in range(50):
+        await network.dial(asyncio.Protocol, HOST, 5000, 5.0)
+    await quiet()
+    assert len(logs) == 20
+    clock.now += 10.0
+    await network.dial(asyncio.Protocol, HOST, 5000, 5.0)
+    await quiet()
+    assert [line.get("lines_withheld") for line in logs] == [*[None] * 20, 30]
+
+
+async def test_a_flood_of_strangers_does_not_hide_that_a_node_which_we_dialled_refused(logs: list[EventDict]) -> None:
+    network = MemoryNetwork()
+    a, b = Node("a@h", cookie=b"wrong", unfinished_limit=0), Node("b@h")
+    await network.listen(a.door.answer, HOST, 5000)
+    await network.listen(b.door.answer, HOST, 5001)
+    for _ in range(50):
+        await network.dial(asyncio.Protocol, HOST, 5000, 5.0)
+    await network.dial(a.door.dial("b@h", 1), HOST, 5001, 5.0)
+    await quiet()
+    assert [line["dialled"] for line in logs if line["dialled"]] == ["b@h"]
 
 
 async def test_a_busy_peer_collects_until_it_is_full_and_goes_on_when_there_is_room() -> None:
