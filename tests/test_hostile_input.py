@@ -145,7 +145,9 @@ async def test_a_dripping_connection_times_out_all_the_same(target: Target, logs
         if reader.at_eof():
             break
         await asyncio.sleep(0.01)
-    assert await reader.read() == b""
+    # A node that closes before it has read the last byte resets the connection.
+    with suppress(ConnectionError):
+        assert await reader.read() == b""
     writer.close()
     assert reasons(logs) == ["not done within 0.3 s, still in AWAIT_HELLO"]
 

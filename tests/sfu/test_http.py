@@ -1,11 +1,16 @@
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+import logging
+import socket
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import attrs
 import pytest
-from aiohttp import ClientResponse
+from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient, TestServer
 
 from examples.sfu.directory import Find, Publication
@@ -95,6 +100,60 @@ async def test_another_content_type_is_refused() -> None:
 async def test_a_body_that_is_too_long_is_refused() -> None:
     response, _ = await ask("POST", "/whip/lobby", body=b"v=0\n" + b"a=x\n" * MAX_BODY)
     assert response.status == 413
+
+
+HALF_A_BODY = [("/whip/lobby", "application/sdp"), ("/api/debug/kill", "application/json")]
+
+
+@asynccontextmanager
+async def half_a_body(
+    face: Face, path: str, content_type: str
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter, asyncio.Event]]:
+    """A request whose handler waits for the rest of the body; the event is set when it waits no longer."""
+    ended = asyncio.Event()
+
+    @web.middleware
+    async def watch(request: web.Request, handler: Callable[..., Awaitable[web.StreamResponse]]) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        finally:
+            ended.set()
+
+    app = face.application()
+    app.middlewares.insert(0, watch)
+    async with TestServer(app) as server, asyncio.timeout(5):
+        reader, writer = await asyncio.open_connection(server.host, server.port)
+        head = f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Type: {content_type}\r\nContent-Length: 100\r\n"
+        writer.write(head.encode() + b"Expect: 100-continue\r\n\r\nv=0\n")
+        assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+        try:
+            yield reader, writer, ended
+        finally:
+            writer.transport.abort()
+
+
+@pytest.mark.parametrize(("path", "content_type"), HALF_A_BODY)
+async def test_a_body_that_does_not_come_is_408(path: str, content_type: str) -> None:
+    face = Face(cast("Node", StubNode({})), attrs.evolve(SETTINGS, allow_kill=True), body_time=0.05)
+    async with half_a_body(face, path, content_type) as (reader, _, _):
+        answer = await reader.readuntil(b"the body was not all here within 0.05 s")
+    assert answer.startswith(b"HTTP/1.1 408 Request Timeout\r\n")
+
+
+@pytest.mark.parametrize("reset", [True, False])
+@pytest.mark.parametrize(("path", "content_type"), HALF_A_BODY)
+async def test_a_client_that_leaves_in_the_middle_of_its_body_is_no_error(
+    path: str, content_type: str, caplog: pytest.LogCaptureFixture, *, reset: bool
+) -> None:
+    face = Face(cast("Node", StubNode({})), attrs.evolve(SETTINGS, allow_kill=True))
+    with caplog.at_level(logging.INFO, "aiohttp"):
+        async with half_a_body(face, path, content_type) as (_, writer, ended):
+            if reset:
+                linger = struct.pack("ii", 1, 0)
+                writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            writer.close()
+            await ended.wait()
+    assert caplog.records == []
 
 
 async def test_a_channel_name_that_is_none_is_refused() -> None:

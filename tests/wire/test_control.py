@@ -113,6 +113,8 @@ def test_a_snapshot_of_what_cannot_be_sent_raises() -> None:
         [1, -1, [5]],
         [1, True, [5]],
         [1, 1.0, [5]],
+        [True, 8, [5]],
+        [1.0, 8, [5]],
         [2, 5, 6],
         [10, 1],
         [10, 1, 2, 3],
@@ -131,6 +133,47 @@ def test_what_is_no_signal_is_a_decode_error(array: Any) -> None:
 def test_a_number_of_more_than_64_bits_is_a_decode_error() -> None:
     with pytest.raises(DecodeError):
         read(Encoder().encode([1, 2**64, [5]]))
+
+
+HUGE = -(10**5000)
+
+
+def nested(depth: int) -> list[Any]:
+    value: list[Any] = []
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    ("array", "reason"),
+    [
+        ([HUGE, 1], "no signal has the op (a huge int)"),
+        ([1, HUGE, [5]], "a process or ref number is from 0 to 2**64-1, this is (a huge int)"),
+        ([2, HUGE, 5], "a registered name is a string, this is (a huge int)"),
+        ([20, 1, HUGE, 3], "a process or ref number is from 0 to 2**64-1, this is (a huge int)"),
+    ],
+    ids=["op", "number", "name", "address"],
+)
+def test_an_integer_too_long_to_be_shown_is_a_decode_error(array: list[Any], reason: str) -> None:
+    """Python refuses to write integers of more than 4300 digits in decimal."""
+    with pytest.raises(DecodeError) as caught:
+        read(Encoder().encode(array))
+    assert str(caught.value) == reason
+
+
+@pytest.mark.parametrize("value", [nested(900), [10**5000], "x" * 10**6], ids=["deep", "huge inside", "long"])
+def test_an_op_that_is_no_integer_is_not_written_out(value: Any) -> None:
+    with pytest.raises(DecodeError) as caught:
+        read(Encoder().encode([value, 1]))
+    assert str(caught.value) == f"no signal has the op (a {type(value).__name__})"
+
+
+@pytest.mark.parametrize("op", [99, -1, 2**64])
+def test_an_unknown_op_is_named(op: int) -> None:
+    with pytest.raises(DecodeError) as caught:
+        read(Encoder().encode([op, 1]))
+    assert str(caught.value) == f"no signal has the op {op}"
 
 
 @pytest.mark.parametrize("frame", [b"\x05", b"\x81\x01\x02", b"\x90\x90", b"\x92\x90", b"\xc1"])
