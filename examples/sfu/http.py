@@ -13,6 +13,7 @@ Handlers are ordinary tasks of aiohttp; they reach the processes through the nod
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import secrets
 import socket
@@ -42,6 +43,9 @@ log = structlog.get_logger("sfu")
 MAX_BODY: Final = 64 * 1024
 """Bytes. A browser's offer has 5 to 10 thousand."""
 
+BODY_TIME: Final = 10.0
+"""Seconds that a client has to send its body."""
+
 SDP: Final = "application/sdp"
 _WEB: Final = Path(__file__).parent / "web"
 _CHANNEL: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -59,11 +63,12 @@ Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Face:
-    """The handlers of one node."""
+    """The handlers of one node. A request's body must be all there within `body_time` seconds."""
 
-    def __init__(self, node: Node, settings: Settings) -> None:
+    def __init__(self, node: Node, settings: Settings, body_time: float = BODY_TIME) -> None:
         self._node = node
         self._settings = settings
+        self._body_time = body_time
 
     def application(self) -> web.Application:
         """The application, ready to be served."""
@@ -90,7 +95,7 @@ class Face:
 
     async def _begin(self, request: web.Request, role: Role) -> web.Response:
         channel = _channel(request)
-        offer = parse_offer(await _offer_text(request))
+        offer = parse_offer(await _offer_text(request, self._body_time))
         await self._check_channel(channel, role)
         member = Member(secrets.token_hex(16), role, channel)
         await self._node.run(_start_session, member)
@@ -131,7 +136,7 @@ class Face:
 
     async def kill(self, request: web.Request) -> web.Response:
         """End a process as if it had crashed."""
-        match await _json(request):
+        match await _json(request, self._body_time):
             case {"process": str(name)}:
                 pass
             case _:
@@ -168,18 +173,29 @@ def _channel(request: web.Request) -> str:
     return channel
 
 
-async def _offer_text(request: web.Request) -> str:
+async def _body(request: web.Request, seconds: float) -> bytes:
+    try:
+        async with asyncio.timeout(seconds):
+            return await request.read()
+    except TimeoutError as error:
+        raise _error(408, f"the body was not all here within {seconds:g} s") from error
+    except ConnectionError as error:
+        # Nobody is left to read this; it only keeps a client that leaves from being logged as an error of ours.
+        raise _error(400, "the connection was lost before the body was all here") from error
+
+
+async def _offer_text(request: web.Request, seconds: float) -> str:
     if request.content_type != SDP:
         raise _error(415, f"the body must be {SDP}, not {request.content_type}")
     try:
-        return (await request.read()).decode()
+        return (await _body(request, seconds)).decode()
     except UnicodeDecodeError as error:
         raise _error(400, "this is no SDP: not UTF-8") from error
 
 
-async def _json(request: web.Request) -> object:
+async def _json(request: web.Request, seconds: float) -> object:
     try:
-        return await request.json()
+        return json.loads(await _body(request, seconds))
     except ValueError:
         return None
 
@@ -203,6 +219,7 @@ def _error(status: int, reason: str) -> web.HTTPException:
     kinds: dict[int, type[web.HTTPException]] = {
         400: web.HTTPBadRequest,
         404: web.HTTPNotFound,
+        408: web.HTTPRequestTimeout,
         409: web.HTTPConflict,
         415: web.HTTPUnsupportedMediaType,
         503: web.HTTPServiceUnavailable,

@@ -173,16 +173,27 @@ class Home:
         return value if type(value) is str else self.pid(value)
 
 
+def _shown(value: object) -> str:
+    """What a peer sent where a number or name belongs; written out only if short, and sure to have a text.
+
+    Python writes no integer of thousands of digits, and no list in a list a thousand times.
+    """
+    if type(value) is int:
+        return str(value) if value.bit_length() <= 128 else "(a huge int)"
+    short = isinstance(value, str | bytes) and len(value) <= 100
+    return repr(value) if short or isinstance(value, bool | float | None) else f"(a {type(value).__name__})"
+
+
 def _number(value: object) -> int:
     if type(value) is int and 0 <= value < 1 << 64:
         return value
-    raise DecodeError(f"a process or ref number is from 0 to 2**64-1, this is {value!r:.100}")
+    raise DecodeError(f"a process or ref number is from 0 to 2**64-1, this is {_shown(value)}")
 
 
 def _name(value: object) -> str:
     if type(value) is str:
         return value
-    raise DecodeError(f"a registered name is a string, this is {value!r:.100}")
+    raise DecodeError(f"a registered name is a string, this is {_shown(value)}")
 
 
 def _run(value: object) -> list[Any]:
@@ -301,13 +312,13 @@ class SignalReader:
         if type(array) is not list or not array:
             raise DecodeError("a signal is an array that begins with its op")
         items = cast("list[object]", array)
-        if items[0] == SEND and len(items) == 3:
+        if type(items[0]) is int and items[0] == SEND and len(items) == 3:
             # By far the most frequent: past the general way.
             return Messages(_number(items[1]), _run(items[2]))
         op, *values = items
         layout = self._layouts.get(op) if type(op) is int else None
         if layout is None:
-            raise DecodeError(f"no signal has the op {op!r:.100}")
+            raise DecodeError(f"no signal has the op {_shown(op)}")
         make, fields = layout
         if len(values) != len(fields):
             raise DecodeError(f"a signal with op {op} has {len(fields)} fields, this one has {len(values)}")
@@ -331,6 +342,6 @@ def _deep_frame(stream: Stream) -> list[Any]:
 def _deep_signal(stream: Stream) -> list[Any]:
     """One signal, with msgpack's whole depth for its term, or for each message of a run."""
     array: list[Any] = [stream.unpack() for _ in range(stream.read_array_header() - 1)]
-    if array and array[0] == SEND:
+    if array and type(array[0]) is int and array[0] == SEND:
         return [*array, [stream.unpack() for _ in range(stream.read_array_header())]]
     return [*array, stream.unpack()]

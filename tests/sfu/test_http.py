@@ -4,7 +4,7 @@ import asyncio
 import logging
 import socket
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
@@ -108,7 +108,7 @@ HALF_A_BODY = [("/whip/lobby", "application/sdp"), ("/api/debug/kill", "applicat
 @asynccontextmanager
 async def half_a_body(
     face: Face, path: str, content_type: str
-) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter, asyncio.Event]]:
+) -> AsyncGenerator[tuple[asyncio.StreamReader, asyncio.StreamWriter, asyncio.Event]]:
     """A request whose handler waits for the rest of the body; the event is set when it waits no longer."""
     ended = asyncio.Event()
 
@@ -121,8 +121,12 @@ async def half_a_body(
 
     app = face.application()
     app.middlewares.insert(0, watch)
-    async with TestServer(app) as server, asyncio.timeout(5):
-        reader, writer = await asyncio.open_connection(server.host, server.port)
+    # Not a TestServer: that cancels the handlers of clients that have left, which the real one does not.
+    runner = web.AppRunner(app, access_log=None, lingering_time=0)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    async with asyncio.timeout(5):
+        reader, writer = await asyncio.open_connection(*runner.addresses[0])
         head = f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Type: {content_type}\r\nContent-Length: 100\r\n"
         writer.write(head.encode() + b"Expect: 100-continue\r\n\r\nv=0\n")
         assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -130,6 +134,7 @@ async def half_a_body(
             yield reader, writer, ended
         finally:
             writer.transport.abort()
+            await runner.cleanup()
 
 
 @pytest.mark.parametrize(("path", "content_type"), HALF_A_BODY)
