@@ -1,8 +1,9 @@
 """The run queue of one node: steps ready processes in batches, between the turns of the event loop.
 
-One `call_soon` runs up to `ROUNDS * STEPS` steps, or about `SLICE` seconds of them, and then lets the loop see to its
-sockets and timers. While a task runs it is asyncio's current task, and runs in its own context: that costs about a
-quarter of a bare step, and buys all of asyncio inside a process.
+One `call_soon` runs up to `ROUNDS * STEPS` steps, and then lets the loop see to its sockets and timers; sooner, if
+`SLICE` seconds are over at the end of a round. Long steps can make a round longer than that. While a task runs it is
+asyncio's current task, and runs in its own context: a twentieth of the instructions of a local round trip, and it buys
+all of asyncio inside a process.
 
 `running` finds the task that runs on this thread. `asyncio.current_task()` would too, but before Python 3.12 each call
 of it asks the operating system for the process id; a thread-local costs a fifth of that, and is asked twice a message.

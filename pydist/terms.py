@@ -179,6 +179,8 @@ def is_shutdown(reason: Reason) -> bool:
     if reason is SHUTDOWN:
         return True
     match reason:
+        case list():
+            return False
         case (first, _):
             return first is SHUTDOWN
         case _:

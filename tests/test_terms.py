@@ -149,6 +149,7 @@ def test_any_text_is_a_node_name_or_a_bad_one(text: str) -> None:
         ((SHUTDOWN,), False),
         ((SHUTDOWN, 1, 2), False),
         ([], False),
+        ([SHUTDOWN, "why"], False),
         (None, False),
     ],
 )

@@ -12,7 +12,7 @@ Rules (Erlang's distribution protocol, "Link Protocol" and MONITOR_P; the same l
 - An exit signal by a link that isn't active is dropped.
 - Monitors are one-way, independent and stack.
 
-Everything here is a table; the caller sends the signals. All operations are O(1), but for `dissolve`.
+Everything here is a table; the caller sends the signals. All operations are O(1), but for `active_links`.
 """
 
 from __future__ import annotations
