@@ -1,5 +1,7 @@
 """pydist: OTP for Python. Processes, links, monitors, supervisors, and nodes that talk as if they were one."""
 
+from pydist.addresses import Via
+from pydist.calls import Caller, call, cast, reply
 from pydist.children import (
     ChildInfo,
     ChildSpec,
@@ -34,7 +36,8 @@ from pydist.errors import (
     StartError,
     UnknownName,
 )
-from pydist.gen_server import NO_REPLY, Caller, GenServer, Ignore, Stop, call, cast, reply
+from pydist.gen import NO_REPLY, Ignore, Stop
+from pydist.gen_server import GenServer
 from pydist.message import Message, Opaque, Request
 from pydist.node import Node, run
 from pydist.primitives import (
@@ -126,6 +129,7 @@ __all__ = [
     "Strategy",
     "Supervisor",
     "UnknownName",
+    "Via",
     "call",
     "cast",
     "child",

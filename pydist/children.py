@@ -9,9 +9,11 @@ from typing import Any, Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 import attrs
 
+from pydist.addresses import Server
+from pydist.calls import call
 from pydist.core.restart import RESTARTS, Restart
 from pydist.errors import ChildError, StartError
-from pydist.gen_server import GenServer, Server, call
+from pydist.gen_server import GenServer
 from pydist.message import Message, Request
 from pydist.primitives import spawn
 from pydist.terms import Pid

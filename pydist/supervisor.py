@@ -24,6 +24,7 @@ from typing import Any, ClassVar, cast
 import attrs
 import structlog
 
+from pydist.calls import Caller
 from pydist.children import (
     ChildInfo,
     ChildSpec,
@@ -38,7 +39,8 @@ from pydist.children import (
 )
 from pydist.core.restart import STRATEGIES, RestartBudget, Strategy, affected, must_restart
 from pydist.errors import StartError
-from pydist.gen_server import Caller, GenServer, Stop
+from pydist.gen import Stop
+from pydist.gen_server import GenServer
 from pydist.mailbox import MISSING
 from pydist.message import Message, Request
 from pydist.primitives import (

@@ -50,7 +50,7 @@ class Crowd(Supervisor):
     """Supervises what comes and goes: with many children, a few crashes in a while are no reason to give up."""
 
     @classmethod
-    async def start_link(cls, *args: Any, name: str | None = None, **kwargs: Any) -> Pid:
+    async def start_link(cls, *args: Any, name: Any = None, **kwargs: Any) -> Pid:
         return await super().start_link(*args, intensity=20, name=name, **kwargs)
 
 
