@@ -154,7 +154,7 @@ class Cluster:
                 case Undelivered(node, waiting, reason):
                     self._keep_failure(node, reason)
                     log.warning("node_unreachable", node=node, here=self._runtime.node, reason=reason)
-                    self.router.undelivered(waiting)
+                    self.router.undelivered(node, waiting)
         self._set_timer()
 
     def _keep_failure(self, node: str, reason: str) -> None:

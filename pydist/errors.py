@@ -32,7 +32,7 @@ clean up and `except Exception` does not stop it.
 from __future__ import annotations
 
 from asyncio import CancelledError
-from typing import Any
+from typing import Any, ClassVar
 
 
 class PydistError(Exception):
@@ -153,7 +153,13 @@ class PortMapperError(NodeStartError):
 
 
 class Exit(CancelledError):
-    """Ends the process with `reason`: thrown at its await by an exit signal, or raised by it (Erlang's `exit/1`)."""
+    """Ends the process with `reason`: thrown at its await by an exit signal, or raised by it (Erlang's `exit/1`).
+
+    One that is raised is reported, as any crash is, unless the reason is `NORMAL`, `SHUTDOWN` or `(SHUTDOWN, detail)`.
+    """
+
+    silent: ClassVar[bool] = False
+    """Whether the end is told otherwise than by a crash report."""
 
     def __init__(self, reason: Any) -> None:
         super().__init__(reason)

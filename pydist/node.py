@@ -198,7 +198,7 @@ class Node:
                 outcome.append(await begin(function, args))
             except Exception as error:
                 outcome.append(error)
-                raise Exit(crash_of(error)) from error
+                raise _HandedOn(crash_of(error)) from error
 
         process = self._spawn(keep_outcome, (), None)
         process.label = getattr(function, "__qualname__", process.label)
@@ -231,6 +231,12 @@ class Node:
         if self._stopped:
             raise NodeStartError(f"the node {self.name} is not running: it has been stopped")
         return self._runtime
+
+
+class _HandedOn(Exit):
+    """Ends a process whose error goes to who waits for `run`: a report would tell it twice."""
+
+    silent = True
 
 
 class _TooEarly(asyncio.Protocol):

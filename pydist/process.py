@@ -14,7 +14,6 @@ Known limit: a coroutine that never awaits can't be stopped, and children in a `
 from __future__ import annotations
 
 from collections.abc import Coroutine
-from contextlib import suppress
 from contextvars import Context
 from math import inf
 from traceback import format_exception
@@ -22,11 +21,13 @@ from typing import Any, Final, Protocol, cast
 
 import structlog
 
+from pydist import reports
 from pydist.core.relations import Relations, Target
+from pydist.dead_letters import DeadReason
 from pydist.errors import Exit
 from pydist.mailbox import Mailbox
 from pydist.scheduler import RunnableTask, Scheduler
-from pydist.terms import KILL, KILLED, NORMAL, Crash, Destination, Down, Exited, Pid, Reason, Ref
+from pydist.terms import KILL, KILLED, NORMAL, Alias, Crash, Destination, Down, Exited, Pid, Reason, Ref
 from pydist.timers import Entry, Timers
 
 log = structlog.get_logger("pydist")
@@ -49,6 +50,14 @@ class Home(Protocol):
 
     def send(self, target: Destination, message: Any, /) -> None:
         """Send a message."""
+        ...
+
+    def dead_letter(self, target: Destination, message: Any, reason: DeadReason, /) -> None:
+        """Nobody gets `message`."""
+        ...
+
+    def name_of(self, process: Process, /) -> str | None:
+        """The name that `process` is registered by."""
         ...
 
     def forget(self, process: Process, /) -> None:
@@ -79,6 +88,7 @@ class Process(RunnableTask):
         "exit_reason",
         "home",
         "label",
+        "last_message",
         "mailbox",
         "parent",
         "pid",
@@ -111,6 +121,8 @@ class Process(RunnableTask):
         self.timer: Entry | None = None
         self.timed_out = False
         self._patience = _PATIENCE
+        self.last_message: Any
+        """Set by a behaviour that fails in a handler, for the crash report: the message it was at."""
 
     def __repr__(self) -> str:
         return f"<Process {self.label} {self.pid}>"
@@ -118,6 +130,14 @@ class Process(RunnableTask):
     def get_name(self) -> str:
         """The name of the function it runs."""
         return self.label
+
+    def registered_name(self) -> str | None:
+        """Its name on this node, if it has one."""
+        return self.home.name_of(self)
+
+    def find(self, pid: Pid) -> Process | None:
+        """The living process of its node that `pid` names, or None."""
+        return self.home.process(pid)
 
     def related(self) -> Relations:
         """The tables of links and monitors, made on first use."""
@@ -149,6 +169,8 @@ class Process(RunnableTask):
         """A message to an alias; dropped if it is no longer active."""
         if self.aliases is not None and ref.number in self.aliases:
             self.deliver(message)
+        else:
+            self.home.dead_letter(Alias(self.pid, ref), message, "inactive_alias")
 
     def receive_exit(self, source: Pid, reason: Reason) -> None:
         """An exit signal by a link; dropped if the link is not active."""
@@ -219,7 +241,7 @@ class Process(RunnableTask):
             self.thrown = Exit(self.exit_reason)
             self._patience -= 1
             if self._patience == 0:
-                log.warning("process_resists_exit", pid=self.pid, function=self.label, reason=self.exit_reason)
+                log.warning("process_resists_exit", pid=self.pid, label=self.label, reason=self.exit_reason)
                 self._settle(self.exit_reason, None, self.thrown)
         self.scheduler.enqueue(self)
 
@@ -228,23 +250,22 @@ class Process(RunnableTask):
         self.coroutine = None
         if self.over:
             return
-        reason, crashed = self._outcome(exception)
+        reason, reported = self._outcome(exception)
+        report = reports.describe_crash(self, reason, _traceback_of(exception, reason)) if reported else None
         self._settle(reason, result, exception)
-        if crashed:
-            # Last, and by itself: a log that fails, on a closed standard output say, keeps nobody from hearing of it.
-            with suppress(Exception):
-                log.error(
-                    "process_crashed", pid=self.pid, function=self.label, error=reason.error, exception=reason.traceback
-                )
+        if report is not None:  # last: nobody waits for the log to hear of the end
+            reports.crash_report(report)
 
     def _outcome(self, exception: BaseException | None) -> tuple[Reason, bool]:
-        """The exit reason, and whether it is that of an error that nobody has caught."""
+        """The exit reason, and whether a report is made of it: of an error that nobody has caught, or an exit."""
         if self.dying:
             return self.exit_reason, False
         if exception is None:
             return NORMAL, False
         left = _exit_in(exception)
-        return (left.reason, False) if left is not None else (crash_of(exception), True)
+        if left is None:
+            return crash_of(exception), True
+        return left.reason, not (left.silent or reports.is_silent(left.reason))
 
     def _settle(self, reason: Reason, result: Any, exception: BaseException | None) -> None:
         self.exit_reason = reason
@@ -274,6 +295,12 @@ def _exit_in(exception: BaseException) -> Exit | None:
         _, errors = group.split(Exit)
         return None if errors is not None else _exit_in(group.exceptions[0])
     return exception if isinstance(exception, Exit) else None
+
+
+def _traceback_of(exception: BaseException | None, reason: Reason) -> str:
+    if isinstance(reason, Crash):
+        return reason.traceback
+    return "" if exception is None else _traceback(exception)
 
 
 def crash_of(exception: BaseException) -> Crash:

@@ -15,12 +15,14 @@ import structlog
 
 from pydist.core.crossings import Crossings
 from pydist.core.relations import Target
+from pydist.dead_letters import DeadReason
 from pydist.errors import EncodeError
 from pydist.peer import Peer
 from pydist.process import Process
 from pydist.runtime import Runtime
-from pydist.terms import NOCONNECTION, NOPROC, Alias, Crash, Pid, Reason, Ref, RegisteredName
+from pydist.terms import NOCONNECTION, NOPROC, Alias, Crash, Destination, Pid, Reason, Ref, RegisteredName
 from pydist.wire import control
+from pydist.wire.codec import Decoder, Encoded
 from pydist.wire.control import Incoming, Signal
 
 log = structlog.get_logger("pydist")
@@ -78,6 +80,8 @@ class Router:
             self._connections.send_later(target.node, control.Send(target, message))
         elif target.creation == peer.identity.creation:
             peer.send_message(target.number, message)
+        else:
+            self._runtime.dead_letter(target, message, "incarnation")
 
     def send_name(self, target: RegisteredName, message: Any) -> None:
         """A message to a name."""
@@ -86,8 +90,12 @@ class Router:
     def send_alias(self, target: Alias, message: Any) -> None:
         """A message to an alias. No connection is made for it: whoever waited has lost it with the old one."""
         peer = self._up.get(target.pid.node)
-        if peer is not None and peer.connection.reaches(target.pid):
+        if peer is None:
+            self._runtime.dead_letter(target, message, "noconnection")
+        elif peer.connection.reaches(target.pid):
             peer.send(control.SendAlias(target, message))
+        else:
+            self._runtime.dead_letter(target, message, "incarnation")
 
     def link(self, source: Process, target: Pid) -> None:
         """A link of `source`, set up at this end already."""
@@ -145,7 +153,7 @@ class Router:
     def _transmit(self, peer: Peer, signal: Signal) -> None:
         target = _target(signal)
         if target is not None and not peer.connection.reaches(target):
-            self._refuse(signal, NOPROC)  # a process of that node's earlier life
+            self._refuse(peer.identity.node, signal, NOPROC)  # a process of that node's earlier life
             return
         peer.send(signal)
         self._note(self._of(peer.identity.node), signal)
@@ -173,7 +181,7 @@ class Router:
         except EncodeError as error:
             self._send(node, attrs.evolve(signal, reason=Crash("pydist.errors.EncodeError", str(error), "")))
 
-    def _refuse(self, signal: Signal, reason: Reason) -> None:
+    def _refuse(self, node: str, signal: Signal, reason: Reason) -> None:
         """There is nobody to send this to: answer as if it had been, and had met `reason`."""
         match signal:
             case control.Link(source, target):
@@ -183,7 +191,17 @@ class Router:
             case control.Monitor(source, _, ref):
                 self._with(source, lambda process: self._fire(process, ref, reason))
             case _:
-                pass
+                self._lost(node, signal, "incarnation" if reason is NOPROC else "noconnection")
+
+    def _lost(self, node: str, signal: Signal, reason: DeadReason) -> None:
+        """Where the signal is a message, nobody gets it."""
+        address = _address(node, signal)
+        if address is None:
+            return
+        message: Any = control.term_of(signal)
+        if type(message) is Encoded and self._runtime.dead_letters.listeners:
+            message = Decoder().decode(message.data)
+        self._runtime.dead_letter(address, message, reason)
 
     def _with(self, pid: Pid, act: Callable[[Process], object]) -> None:
         process = self._runtime.process(pid)
@@ -204,11 +222,12 @@ class Router:
                 self._transmit(peer, signal)
             except EncodeError as error:  # the message was small enough to wait, and with its address it is too large
                 log.warning("message_dropped", node=peer.identity.node, reason=str(error))
+                self._lost(peer.identity.node, signal, "too_large")
 
-    def undelivered(self, waiting: list[Signal]) -> None:
+    def undelivered(self, node: str, waiting: list[Signal]) -> None:
         """No connection came about."""
         for signal in waiting:
-            self._refuse(signal, NOCONNECTION)
+            self._refuse(node, signal, NOCONNECTION)
 
     def disconnected(self, node: str) -> None:
         """The connection is lost: its links and monitors end with `NOCONNECTION`."""
@@ -239,14 +258,21 @@ class Router:
         self._inward[type(signal)](peer, signal)
 
     def _messages(self, _peer: Peer, run: control.Messages) -> None:
-        process = self._runtime.table.get(run.number)
+        runtime = self._runtime
+        process = runtime.table.get(run.number)
         if process is not None:
             process.deliver_all(run.messages)
+            return
+        nobody = Pid(runtime.node, run.number, runtime.creation)
+        for message in run.messages:
+            runtime.dead_letter(nobody, message, "noproc")
 
     def _named_message(self, _peer: Peer, signal: control.SendName) -> None:
         process = self._runtime.names.holder(signal.name)
         if process is not None:
             process.deliver(signal.message)
+        else:
+            self._runtime.dead_letter((signal.name, self._runtime.node), signal.message, "unknown_name")
 
     def _alias_message(self, _peer: Peer, signal: control.SendAlias) -> None:
         self._runtime.send(signal.alias, signal.message)
@@ -302,6 +328,19 @@ class Router:
 
 def _bare(target: Target) -> Pid | str:
     return target if isinstance(target, Pid) else target[0]
+
+
+def _address(node: str, signal: Signal) -> Destination | None:
+    """Whom a message to `node` is for; None for other signals."""
+    match signal:
+        case control.Send(target):
+            return target
+        case control.SendName(name):
+            return name, node
+        case control.SendAlias(alias):
+            return alias
+        case _:
+            return None
 
 
 def _target(signal: Signal) -> Pid | None:

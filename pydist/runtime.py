@@ -17,6 +17,7 @@ import structlog
 
 from pydist.core.names import Names, check_name
 from pydist.core.relations import Target
+from pydist.dead_letters import DeadLetters, DeadReason
 from pydist.errors import PydistError, UnknownName
 from pydist.process import Process
 from pydist.scheduler import Scheduler
@@ -61,9 +62,9 @@ class Outward(Protocol):
 class Nowhere:
     """The outward side of a node that is not distributed: no other node can be reached."""
 
-    def send(self, target: Pid, message: Any) -> None: ...
-    def send_name(self, target: RegisteredName, message: Any) -> None: ...
-    def send_alias(self, target: Alias, message: Any) -> None: ...
+    def __init__(self, dead_letter: Callable[[Destination, Any, DeadReason], None]) -> None:
+        self._dead_letter = dead_letter
+
     def unlink(self, source: Process, target: Pid, unlink_id: int) -> None: ...
     def demonitor(self, source: Pid, target: Target, ref: Ref) -> None: ...
     def exit(self, source: Pid, target: Pid, reason: Reason) -> None: ...
@@ -71,6 +72,15 @@ class Nowhere:
     def down(self, source: Target, watcher: Pid, ref: Ref, reason: Reason) -> None: ...
     def connect(self, node: str) -> None: ...
     def subscribe(self, process: Process, *, wanted: bool) -> None: ...
+
+    def send(self, target: Pid, message: Any) -> None:
+        self._dead_letter(target, message, "noconnection")
+
+    def send_name(self, target: RegisteredName, message: Any) -> None:
+        self._dead_letter(target, message, "noconnection")
+
+    def send_alias(self, target: Alias, message: Any) -> None:
+        self._dead_letter(target, message, "noconnection")
 
     def nodes(self) -> list[str]:
         return []
@@ -108,6 +118,7 @@ class Runtime:
         "_pid_numbers",
         "_ref_numbers",
         "creation",
+        "dead_letters",
         "loop",
         "names",
         "node",
@@ -125,7 +136,8 @@ class Runtime:
         self.scheduler = Scheduler(loop, self.table)
         self.timers = Timers(loop)
         self.names: Names[Process] = Names()
-        self.outward: Outward = Nowhere()
+        self.dead_letters = DeadLetters()
+        self.outward: Outward = Nowhere(self.dead_letter)
         self._pid_numbers = count(1)
         self._ref_numbers = count(1)
 
@@ -164,6 +176,10 @@ class Runtime:
         process = self.table.get(pid.number)
         return process if process is not None and (process.pid is pid or process.pid == pid) else None
 
+    def name_of(self, process: Process) -> str | None:
+        """The name that `process` is registered by."""
+        return self.names.name_of(process)
+
     def is_local(self, pid: Pid) -> bool:
         """Whether `pid` belongs to this node, in this life or an earlier one."""
         return pid.node == self.node
@@ -201,6 +217,8 @@ class Runtime:
             process = self.process(target)
             if process is not None:
                 process.deliver(message)
+            else:
+                self.dead_letter(target, message, self._why_nobody(target))
         elif isinstance(target, Alias):
             self._send_alias(target, message)
         else:
@@ -212,6 +230,8 @@ class Runtime:
             process.deliver_alias(alias.ref, message)
         elif not self.is_local(alias.pid):
             self.outward.send_alias(alias, message)
+        else:
+            self.dead_letter(alias, message, self._why_nobody(alias.pid))
 
     def _send_name(self, target: str | RegisteredName, message: Any) -> None:
         name, node = self.address(target)
@@ -223,6 +243,15 @@ class Runtime:
             process.deliver(message)
         elif isinstance(target, str):
             raise UnknownName(f"nobody on this node is registered as {name!r}")
+        else:
+            self.dead_letter(target, message, "unknown_name")
+
+    def dead_letter(self, target: Destination, message: Any, reason: DeadReason) -> None:
+        """Nobody gets `message`."""
+        self.dead_letters.add(target, message, reason)
+
+    def _why_nobody(self, pid: Pid) -> DeadReason:
+        return "noproc" if pid.creation == self.creation else "incarnation"
 
     def address(self, target: object) -> RegisteredName:
         """A name with its node. Raises TypeError for what is no address, ValueError for what is no name."""

@@ -12,6 +12,7 @@ from pydist import (
     NOCONNECTION,
     NOPROC,
     NORMAL,
+    SHUTDOWN,
     Crash,
     Down,
     Exit,
@@ -182,27 +183,30 @@ def test_an_uncaught_error_is_a_crash_and_logged_once_with_its_traceback() -> No
     assert isinstance(reason, Crash)
     assert (reason.error, reason.message) == ("KeyError", "'missing'")
     assert 'raise KeyError("missing")' in reason.traceback
-    crashes = [entry for entry in logs if entry["event"] == "process_crashed"]
-    assert [{**entry, "pid": "?"} for entry in crashes] == [
-        {
-            "event": "process_crashed",
-            "log_level": "error",
-            "pid": "?",
-            "function": faulty.__qualname__,
-            "error": "KeyError",
-            "exception": reason.traceback,
-        }
-    ]
+    assert [entry["exception"] for entry in logs if entry["event"] == "crash_report"] == [reason.traceback]
 
 
-@pytest.mark.parametrize("reason", [NORMAL, "boom", ("shutdown", 1), Crash("E", "m", "t")])
-def test_a_raised_exit_is_no_crash(reason: object) -> None:
+@pytest.mark.parametrize("reason", [NORMAL, SHUTDOWN, (SHUTDOWN, 1)])
+def test_an_exit_that_is_as_it_should_be_is_not_reported(reason: object) -> None:
     async def leaves() -> None:
         raise Exit(reason)
 
     with capture_logs() as logs:
         assert end_of(leaves) == reason
     assert [entry["event"] for entry in logs] == ["node_stopped"]
+
+
+@pytest.mark.parametrize("reason", ["boom", ("shutdown", 1), Crash("E", "m", "t")])
+def test_another_exit_that_is_raised_is_reported(reason: object) -> None:
+    async def leaves() -> None:
+        raise Exit(reason)
+
+    with capture_logs() as logs:
+        assert end_of(leaves) == reason
+    assert [(entry["event"], entry.get("reason")) for entry in logs] == [
+        ("crash_report", reason),
+        ("node_stopped", None),
+    ]
 
 
 class UnspeakableError(Exception):
@@ -350,7 +354,7 @@ def test_a_process_that_swallows_its_exit_and_goes_on_is_closed_and_reported() -
             "event": "process_resists_exit",
             "log_level": "warning",
             "pid": "?",
-            "function": stubborn.__qualname__,
+            "label": stubborn.__qualname__,
             "reason": "boom",
         }
     ]
