@@ -1,6 +1,7 @@
 """pydist: OTP for Python. Processes, links, monitors, supervisors, and nodes that talk as if they were one."""
 
 from pydist.addresses import Via
+from pydist.aliases import alias, make_ref, unalias
 from pydist.calls import Caller, call, cast, reply
 from pydist.children import (
     ChildInfo,
@@ -130,6 +131,7 @@ __all__ = [
     "Supervisor",
     "UnknownName",
     "Via",
+    "alias",
     "call",
     "cast",
     "child",
@@ -140,6 +142,7 @@ __all__ = [
     "exit",
     "is_alive",
     "link",
+    "make_ref",
     "monitor",
     "monitor_nodes",
     "node_name",
@@ -155,6 +158,7 @@ __all__ = [
     "start_child",
     "terminate_child",
     "trap_exit",
+    "unalias",
     "unlink",
     "unregister",
     "whereis",

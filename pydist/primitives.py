@@ -8,14 +8,18 @@ from __future__ import annotations
 import types
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from math import inf
-from typing import Any, Literal, TypeVar, TypeVarTuple, cast, overload
+from typing import Any, Final, Literal, TypeAlias, TypeVar, TypeVarTuple, cast, overload
 
+from pydist.core.names import check_name
 from pydist.errors import Exit
 from pydist.mailbox import MISSING, Match, Pattern, matcher
 from pydist.process import REDUCTIONS, Process
 from pydist.runtime import Runtime
 from pydist.scheduler import IDLE, NEXT, PARK, running
-from pydist.terms import Destination, Down, Pid, Reason, Ref, RegisteredName
+from pydist.terms import Alias, Destination, Down, Pid, Reason, Ref, RegisteredName
+
+MonitorAlias: TypeAlias = Literal["explicit_unalias", "demonitor", "reply_demonitor"]
+_MONITOR_ALIASES: Final = ("explicit_unalias", "demonitor", "reply_demonitor")
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -239,27 +243,62 @@ def unlink(pid: Pid) -> None:
     runtime.unlink(process, pid)
 
 
-def monitor(target: Pid | str | RegisteredName) -> Ref:
-    """Monitor a process: a `Down` with the returned ref comes when it ends (Erlang's `monitor/2`).
+@overload
+def monitor(target: Pid | str | RegisteredName, *, alias: None = ...) -> Ref: ...
+@overload
+def monitor(target: Pid | str | RegisteredName, *, alias: MonitorAlias) -> tuple[Ref, Alias]: ...
+def monitor(target: Pid | str | RegisteredName, *, alias: MonitorAlias | None = None) -> Ref | tuple[Ref, Alias]:
+    """Monitor a process: a `Down` with the returned ref comes when it ends (Erlang's `monitor/3`).
 
     Monitors stack, each gives its own `Down`. It comes at once, with `NOPROC`, if there is no such process, and with
     `NOCONNECTION` when the connection is lost or can't be made. Monitoring by name watches who has the name now.
-    """
-    process, runtime = acting()
-    return runtime.monitor(process, target)
-
-
-def demonitor(ref: Ref, *, flush: bool = False) -> None:
-    """Remove a monitor; no `Down` comes by it after this call (Erlang's `demonitor/2`).
 
     Args:
-        ref: what `monitor` returned; unknown ones are ignored.
-        flush: also take its `Down` out of the mailbox, should it have come already.
+        target: a pid, a name on this node, or `(name, node)`.
+        alias: also make an alias of the calling process that bears the same ref; the result is then `(ref, alias)`.
+            It is active until `unalias`; with "demonitor" also no longer than the monitor, that is until `demonitor` or
+            the `Down`; with "reply_demonitor" until the first message that comes by it, too, which ends the monitor.
+
+    Raises:
+        BadNodeName: the node is not of the form name@host.
+        ConnectionFull: too much is waiting for that node; nothing is monitored.
+        TypeError, ValueError: no such target, or no such way to end an alias.
     """
     process, runtime = acting()
-    removed = runtime.demonitor(process, ref)
+    _check_monitor(target, alias)
+    ref = runtime.monitor(process, target, alias)
+    return ref if alias is None else (ref, Alias(process.pid, ref))
+
+
+def _check_monitor(target: object, alias: object) -> None:
+    if not isinstance(target, Pid | str | tuple):
+        raise TypeError(f"monitor takes a Pid, a name or a pair (name, node), not {target!r}")
+    if alias is not None and alias not in _MONITOR_ALIASES:
+        raise ValueError(f"the alias of a monitor is one of {', '.join(_MONITOR_ALIASES)}, not {alias!r}")
+
+
+def demonitor(ref: Ref, *, flush: bool = False) -> bool:
+    """Remove a monitor of the calling process; no `Down` comes by it after this call (Erlang's `demonitor/2`).
+
+    Args:
+        ref: what `monitor` returned. One that this process does not monitor by, or no longer, is ignored.
+        flush: also take its `Down` out of the mailbox, should it have come already.
+
+    Returns:
+        True if there was such a monitor; False if there was none, or it has fired: its `Down` has come before.
+
+    Raises:
+        ValueError: the ref was made on another node, so no process of this one has such a monitor.
+    """
+    if type(ref) is not Ref:
+        raise TypeError(f"demonitor takes the Ref that monitor has returned, not {ref!r}")
+    process = current()
+    if ref.node != process.pid.node:
+        raise ValueError(f"{ref} is of another node: only the process that has made a monitor can remove it")
+    removed = process.remove_monitor(ref)
     if flush and not removed:
         process.mailbox.flush(lambda message: type(message) is Down and message.ref == ref)
+    return removed
 
 
 def exit(pid: Pid, reason: Reason) -> None:  # noqa: A001  # OTP's name
@@ -278,6 +317,8 @@ def exit(pid: Pid, reason: Reason) -> None:  # noqa: A001  # OTP's name
 
 def trap_exit(flag: bool) -> bool:
     """From now on, exit signals become `Exited` messages, or no longer; the old setting (Erlang's `process_flag/2`)."""
+    if type(flag) is not bool:
+        raise TypeError(f"trap_exit takes True or False, not {flag!r}")
     process = current()
     before, process.trapping = process.trapping, flag
     return before
@@ -303,13 +344,20 @@ def unregister(name: str) -> None:
 
     Raises:
         UnknownName: nobody has it.
+        TypeError, ValueError: it can't be a name.
     """
+    check_name(name)
     _, runtime = acting()
     runtime.names.unregister(name)
 
 
 def whereis(name: str) -> Pid | None:
-    """Who has the name on this node, or None (Erlang's `whereis/1`)."""
+    """Who has the name on this node, or None (Erlang's `whereis/1`).
+
+    Raises:
+        TypeError, ValueError: it can't be a name.
+    """
+    check_name(name)
     _, runtime = acting()
     process = runtime.names.holder(name)
     return None if process is None else process.pid

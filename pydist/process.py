@@ -27,7 +27,20 @@ from pydist.dead_letters import DeadReason
 from pydist.errors import Exit
 from pydist.mailbox import Mailbox
 from pydist.scheduler import RunnableTask, Scheduler
-from pydist.terms import KILL, KILLED, NORMAL, Alias, Crash, Destination, Down, Exited, Pid, Reason, Ref
+from pydist.terms import (
+    KILL,
+    KILLED,
+    NORMAL,
+    Alias,
+    AliasEnd,
+    Crash,
+    Destination,
+    Down,
+    Exited,
+    Pid,
+    Reason,
+    Ref,
+)
 from pydist.timers import Entry, Timers
 
 log = structlog.get_logger("pydist")
@@ -36,6 +49,8 @@ REDUCTIONS: Final = 1000
 """How many messages a process may take before others get their turn."""
 _PATIENCE: Final = 3
 """How often a dying process may go on as if nothing had happened before it is closed."""
+_WITH_MONITOR: Final = frozenset({"demonitor", "reply_demonitor"})
+"""The aliases that end with their monitor."""
 
 
 class Home(Protocol):
@@ -110,8 +125,8 @@ class Process(RunnableTask):
         """The function it runs, for people."""
         self.mailbox = Mailbox()
         self.relations: Relations | None = None
-        self.aliases: set[int] | None = None
-        """Numbers of the refs at which it can be reached by an `Alias`."""
+        self.aliases: dict[int, AliasEnd] | None = None
+        """Numbers of the refs at which it can be reached by an `Alias`, and what ends each of these."""
         self.trapping = False
         self.dying = False
         """It has been told to exit, and cleans up."""
@@ -142,14 +157,35 @@ class Process(RunnableTask):
     def related(self) -> Relations:
         """The tables of links and monitors, made on first use."""
         if self.relations is None:
+            if self.over:
+                raise Exit(self.exit_reason)  # it was killed, and its code has not come to its next await
             self.relations = Relations()
         return self.relations
 
-    def open_alias(self, ref: Ref) -> None:
-        """Let messages to the alias with this reference in, until its monitor fires or is removed."""
+    def open_alias(self, ref: Ref, until: AliasEnd = "demonitor") -> None:
+        """Let messages to the alias with this reference in; by default until its monitor fires or is removed."""
         if self.aliases is None:
-            self.aliases = set()
-        self.aliases.add(ref.number)
+            self.aliases = {}
+        self.aliases[ref.number] = until
+
+    def close_alias(self, ref: Ref) -> bool:
+        """Let no more messages to the alias in; False if it was not active."""
+        return self.aliases is not None and self.aliases.pop(ref.number, None) is not None
+
+    def remove_monitor(self, ref: Ref) -> bool:
+        """Let no `Down` in by this monitor any more; False if there is none: its `Down` may be here already."""
+        target = self.relations.monitors.pop(ref, None) if self.relations is not None else None
+        self._monitor_gone(ref)
+        if target is None:
+            return False
+        self.home.send_demonitor(self.pid, target, ref)
+        return True
+
+    def _monitor_gone(self, ref: Ref) -> None:
+        """Close the alias that was to last as long as the monitor."""
+        aliases = self.aliases
+        if aliases is not None and aliases.get(ref.number) in _WITH_MONITOR:
+            del aliases[ref.number]
 
     # -- signals that arrive
 
@@ -167,10 +203,15 @@ class Process(RunnableTask):
 
     def deliver_alias(self, ref: Ref, message: Any) -> None:
         """A message to an alias; dropped if it is no longer active."""
-        if self.aliases is not None and ref.number in self.aliases:
-            self.deliver(message)
-        else:
+        until = None if self.aliases is None else self.aliases.get(ref.number)
+        if until is None:
             self.home.dead_letter(Alias(self.pid, ref), message, "inactive_alias")
+            return
+        self.deliver(message)
+        if until == "reply":
+            self.close_alias(ref)
+        elif until == "reply_demonitor":
+            self.remove_monitor(ref)
 
     def receive_exit(self, source: Pid, reason: Reason) -> None:
         """An exit signal by a link; dropped if the link is not active."""
@@ -188,8 +229,7 @@ class Process(RunnableTask):
         """A monitored process is gone; dropped if the monitor was removed meanwhile."""
         if self.relations is None or self.relations.monitors.pop(ref, None) is None:
             return
-        if self.aliases is not None:
-            self.aliases.discard(ref.number)
+        self._monitor_gone(ref)
         self.deliver(Down(ref, target, reason))
 
     def expire(self) -> None:

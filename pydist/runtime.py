@@ -25,6 +25,7 @@ from pydist.terms import (
     NOCONNECTION,
     NOPROC,
     Alias,
+    AliasEnd,
     Destination,
     Pid,
     Reason,
@@ -314,19 +315,25 @@ class Runtime:
 
     # -- monitors
 
-    def monitor(self, source: Process, target: Pid | str | RegisteredName) -> Ref:
-        """Monitor a process, by pid or by name; a `Down` comes at once if there is none."""
+    def monitor(self, source: Process, target: Pid | str | RegisteredName, alias: AliasEnd | None = None) -> Ref:
+        """Monitor a process, by pid or by name; a `Down` comes at once if there is none.
+
+        With `alias`, the reference is also that of an alias of `source`, which ends as this says.
+        """
         ref = self.new_ref()
         source.mailbox.mark(ref)
         watched = target if isinstance(target, Pid) else self.address(target)
         node = watched.node if isinstance(watched, Pid) else watched[1]
         monitors = source.related().monitors
         monitors[ref] = watched
+        if alias is not None:
+            source.open_alias(ref, alias)
         if node != self.node:
             try:
                 self.outward.monitor(source, watched, ref)
             except PydistError:
                 del monitors[ref]
+                source.close_alias(ref)
                 raise
             return ref
         process = self.process(watched) if isinstance(watched, Pid) else self.names.holder(watched[0])
@@ -337,16 +344,6 @@ class Runtime:
             monitors[ref] = process.pid
             process.related().watchers[ref] = (source.pid, watched)
         return ref
-
-    def demonitor(self, source: Process, ref: Ref) -> bool:
-        """Remove a monitor; no `Down` comes by it any more. False if there is none: its `Down` may be here already."""
-        target = source.relations.monitors.pop(ref, None) if source.relations is not None else None
-        if source.aliases is not None:
-            source.aliases.discard(ref.number)
-        if target is None:
-            return False
-        self.send_demonitor(source.pid, target, ref)
-        return True
 
     def send_demonitor(self, source: Pid, target: Target, ref: Ref) -> None:
         """The monitor `ref` of `source` is no longer wanted."""

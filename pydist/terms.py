@@ -6,7 +6,7 @@ pid (`id` and `serial`) are one 64-bit `number` here, and `creation` is the inca
 
 from __future__ import annotations
 
-from typing import Any, Final, Self, TypeAlias, final
+from typing import Any, Final, Literal, Self, TypeAlias, final
 from weakref import WeakValueDictionary
 
 import attrs
@@ -123,6 +123,9 @@ class Alias:
     pid: Pid
     ref: Ref
 
+
+AliasEnd: TypeAlias = Literal["explicit_unalias", "demonitor", "reply_demonitor", "reply"]
+"""What deactivates an alias, besides `unalias` and the end of its process."""
 
 RegisteredName: TypeAlias = tuple[str, str]
 """A name on a node: `("counter", "a@127.0.0.1")`."""

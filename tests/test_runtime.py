@@ -208,7 +208,7 @@ def down_by(address: object, *, named: bool) -> tuple[object, object]:
     async def main() -> tuple[object, object]:
         if named:
             spawn(wait, name="counter")
-        ref = monitor(address)  # type: ignore[arg-type]  # all kinds of addresses
+        ref = monitor(address)  # type: ignore[call-overload]  # all kinds of addresses
         holder = whereis("counter")
         if holder is not None:
             send_exit(holder, "boom")

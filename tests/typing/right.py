@@ -6,6 +6,7 @@ from typing import Any, assert_type
 
 from pydist import (
     NO_REPLY,
+    Alias,
     Caller,
     ChildInfo,
     ChildSpec,
@@ -18,16 +19,20 @@ from pydist import (
     Ref,
     Request,
     Supervisor,
+    alias,
     call,
     cast,
     child,
     count_children,
+    demonitor,
+    make_ref,
     monitor,
     receive,
     reply,
     send,
     spawn,
     start_child,
+    unalias,
     whereis,
     which_children,
 )
@@ -112,6 +117,9 @@ async def processes(pid: Pid) -> None:
     assert_type(spawn(add, 1, 2, link=True, name="adder"), Pid)
     assert_type(spawn(add, 1, 2, monitor=True), tuple[Pid, Ref])
     assert_type(monitor(pid), Ref)
+    assert_type(monitor("adder", alias="reply_demonitor"), tuple[Ref, Alias])
+    assert_type(unalias(alias(reply=True)), bool)
+    assert_type(demonitor(make_ref(), flush=True), bool)
     assert_type(whereis("adder"), Pid | None)
     assert_type(await receive(Joined), Joined)
     assert_type(await receive(Joined, timeout=1), Joined)
