@@ -16,6 +16,7 @@ from pydist.children import (
 )
 from pydist.core.restart import Restart, Strategy
 from pydist.errors import (
+    AlreadyRegistered,
     AlreadyStarted,
     BadNodeName,
     CallError,
@@ -51,6 +52,8 @@ from pydist.primitives import (
     monitor_nodes,
     node_name,
     nodes,
+    publish,
+    published,
     receive,
     register,
     self_pid,
@@ -61,6 +64,8 @@ from pydist.primitives import (
     unregister,
     whereis,
 )
+from pydist.registry import Registry
+from pydist.registry_keeper import Registered, Unregistered
 from pydist.supervisor import Supervisor
 from pydist.terms import (
     KILL,
@@ -89,6 +94,7 @@ __all__ = [
     "NO_REPLY",
     "SHUTDOWN",
     "Alias",
+    "AlreadyRegistered",
     "AlreadyStarted",
     "Atom",
     "BadNodeName",
@@ -123,6 +129,8 @@ __all__ = [
     "PortMapperError",
     "PydistError",
     "Ref",
+    "Registered",
+    "Registry",
     "Request",
     "Restart",
     "StartError",
@@ -130,6 +138,7 @@ __all__ = [
     "Strategy",
     "Supervisor",
     "UnknownName",
+    "Unregistered",
     "Via",
     "alias",
     "call",
@@ -147,6 +156,8 @@ __all__ = [
     "monitor_nodes",
     "node_name",
     "nodes",
+    "publish",
+    "published",
     "receive",
     "register",
     "reply",

@@ -8,6 +8,7 @@ PydistError
 │   ├── FrameTooLarge           announces more than the limit
 │   └── HandshakeError          no pydist node, a wrong cookie, or too slow
 ├── NameTaken               the caller: the name, or the process, is registered already
+│   └── AlreadyRegistered       a living process has this key of a registry
 ├── UnknownName             the caller: nobody on this node has the name
 ├── StartError              the callee: a process that was being started did not come up
 │   └── AlreadyStarted          the name it was to have belongs to a living process
@@ -65,6 +66,15 @@ class HandshakeError(WireError):
 
 class NameTaken(PydistError, ValueError):
     """The name belongs to another process, or the process has a name already."""
+
+
+class AlreadyRegistered(NameTaken):
+    """The living process `pid` has `key` in a registry with unique keys."""
+
+    def __init__(self, key: Any, pid: Any) -> None:
+        super().__init__(f"the key {key!r} belongs to {pid!r}, which is alive")
+        self.key = key
+        self.pid = pid
 
 
 class UnknownName(PydistError, LookupError):

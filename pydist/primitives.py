@@ -363,6 +363,26 @@ def whereis(name: str) -> Pid | None:
     return None if process is None else process.pid
 
 
+def publish(value: Any) -> None:
+    """Let the other processes of this node read `value` by the name of the calling process, until it dies (what ETS
+    tables are for in Erlang).
+
+    They get the object itself: who may change it is for its owner to say. A second call replaces the first.
+    """
+    process, runtime = acting()
+    runtime.published[process.pid.number] = value
+
+
+def published(name: str) -> Any:
+    """What the process of this name has published on this node; None if there is no such process, or it has not.
+
+    It sends no message and does not wait, however busy that process is.
+    """
+    _, runtime = acting()
+    process = runtime.names.holder(name)
+    return None if process is None else runtime.published.get(process.pid.number)
+
+
 def is_alive(pid: Pid) -> bool:
     """Whether a process of this node is alive (Erlang's `is_process_alive/1`); one that cleans up after an exit is not.
 

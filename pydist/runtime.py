@@ -124,6 +124,7 @@ class Runtime:
         "names",
         "node",
         "outward",
+        "published",
         "scheduler",
         "table",
         "timers",
@@ -137,6 +138,8 @@ class Runtime:
         self.scheduler = Scheduler(loop, self.table)
         self.timers = Timers(loop)
         self.names: Names[Process] = Names()
+        self.published: dict[int, Any] = {}
+        """What processes let others read without being asked, by the number of the pid."""
         self.dead_letters = DeadLetters()
         self.outward: Outward = Nowhere(self.dead_letter)
         self._pid_numbers = count(1)
@@ -186,10 +189,12 @@ class Runtime:
         return pid.node == self.node
 
     def forget(self, process: Process) -> None:
-        """`process` is dead: free its place and its name."""
+        """`process` is dead: free its place, its name, and what it has published."""
         self.table.pop(process.pid.number, None)
         process.pid.process = None
         self.names.release(process)
+        if self.published:
+            self.published.pop(process.pid.number, None)
 
     def new_ref(self) -> Ref:
         """A reference that this node has never given before."""
