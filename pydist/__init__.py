@@ -3,18 +3,18 @@
 from pydist.addresses import Via
 from pydist.aliases import alias, make_ref, unalias
 from pydist.calls import Caller, call, cast, reply
-from pydist.children import (
-    ChildInfo,
-    ChildSpec,
-    child,
+from pydist.child_management import (
     count_children,
     delete_child,
+    get_childspec,
     restart_child,
     start_child,
     terminate_child,
     which_children,
 )
-from pydist.core.restart import Restart, Strategy
+from pydist.children import ChildInfo, ChildSpec, child
+from pydist.core.restart import AutoShutdown, Restart, Shutdown, Strategy
+from pydist.dynamic_supervisor import DynamicSupervisor
 from pydist.errors import (
     AlreadyRegistered,
     AlreadyStarted,
@@ -97,6 +97,7 @@ __all__ = [
     "AlreadyRegistered",
     "AlreadyStarted",
     "Atom",
+    "AutoShutdown",
     "BadNodeName",
     "CallError",
     "CallTimeout",
@@ -108,6 +109,7 @@ __all__ = [
     "ConnectionFull",
     "Crash",
     "Down",
+    "DynamicSupervisor",
     "EncodeError",
     "Exit",
     "Exited",
@@ -133,6 +135,7 @@ __all__ = [
     "Registry",
     "Request",
     "Restart",
+    "Shutdown",
     "StartError",
     "Stop",
     "Strategy",
@@ -149,6 +152,7 @@ __all__ = [
     "delete_child",
     "demonitor",
     "exit",
+    "get_childspec",
     "is_alive",
     "link",
     "make_ref",

@@ -1,31 +1,37 @@
-"""A supervisor's children as values: how each is described, and what can be asked of a supervisor about them."""
+"""A supervisor's children as values: how each is described, and the requests about them.
+
+A `ChildSpec` holds what a supervisor needs: how to start the child, again and again, and how to stop it. It is made by
+`child`, which checks it. It stays on its node: a start is a function, and functions don't cross the wire.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from inspect import iscoroutinefunction
-from typing import Any, Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
+from typing import Any, Literal, Protocol, TypeAlias, cast, runtime_checkable
 
 import attrs
 
-from pydist.addresses import Server
-from pydist.calls import call
-from pydist.core.restart import RESTARTS, Restart
-from pydist.errors import ChildError, StartError
+from pydist.addresses import Name, Via
+from pydist.core.restart import RESTARTS, Restart, Shutdown
 from pydist.gen_server import GenServer
 from pydist.message import Message, Request
 from pydist.primitives import spawn
 from pydist.terms import Pid
 
-T = TypeVar("T")
-
 Kind: TypeAlias = Literal["worker", "supervisor"]
+ChildKey: TypeAlias = str | Pid
+"""What a child is known by: its id; under a `DynamicSupervisor` its pid."""
 
 
 @runtime_checkable
 class Startable(Protocol):
-    """What can start itself as a linked process: every `GenServer` and `Supervisor` class."""
+    """What can start itself as a linked process: every `GenServer` and `Supervisor` class.
+
+    A class may say what its children are unless `child` is told otherwise: `child_restart`, a restart type, and
+    `child_kind`, "worker" or "supervisor".
+    """
 
     async def start_link(self, *args: Any, **kwargs: Any) -> Pid:
         """Start, linked to the caller, and return when it is ready."""
@@ -37,67 +43,89 @@ class ChildSpec:
     """How to start, restart and stop one child. Made by `child`, which checks it."""
 
     id: str
-    start: Callable[[], Coroutine[Any, Any, Pid | None]]
+    start: Callable[..., Coroutine[Any, Any, Pid | None]]
+    """Starts the child; what it is called with comes before the arguments that `child` was given."""
     restart: Restart
-    shutdown: float | Literal["brutal_kill"] | None
+    shutdown: Shutdown
     kind: Kind
+    significant: bool = False
 
 
 def child(
     start: Startable | Callable[..., Coroutine[Any, Any, Any]],
     *args: Any,
     id: str | None = None,  # noqa: A002  # OTP's name
-    name: str | None = None,
-    restart: Restart = "permanent",
-    shutdown: float | Literal["brutal_kill", "default"] | None = "default",
+    name: Name | None = None,
+    restart: Restart | Literal["default"] = "default",
+    shutdown: Shutdown | Literal["default"] = "default",
+    significant: bool = False,
     **options: Any,
 ) -> ChildSpec:
-    """Describe a child.
+    """Describe a child (OTP's `child_spec()`).
 
     Args:
         start: a `GenServer` or `Supervisor` class, or an async function that is the whole life of a plain process.
         *args: what it is started with, again at each restart.
         id: distinguishes it among its siblings; the name, or the name of the class or function, by default.
-        name: registered on this node.
-        restart: "permanent", "transient" or "temporary"; see the head of this file.
+        name: what it is registered as.
+        restart: "permanent", "transient" or "temporary", see `Supervisor`; "permanent" unless the class says otherwise.
         shutdown: seconds it has to stop before it is killed; None for as long as it takes; "brutal_kill" for no time at
             all. 5 by default, and None for a supervisor.
+        significant: its leaving may end its supervisor, as that one's `auto_shutdown` says.
         **options: what else it is started with: keyword arguments of `init`, or a supervisor's `strategy` and so on.
 
     Raises:
         TypeError, ValueError: the description makes no sense.
     """
-    if restart not in RESTARTS:
-        raise ValueError(f"restart is one of {', '.join(RESTARTS)}, not {restart!r}")
+    default: Restart = getattr(start, "child_restart", "permanent")
     kind: Kind = getattr(start, "child_kind", "worker")
+    restart = default if restart == "default" else restart
     if shutdown == "default":
         shutdown = None if kind == "supervisor" else 5.0
+    _check(id, restart, shutdown, significant)
+    starts = _starter(start, args, options, name)
+    return ChildSpec(id or _label(start, name), starts, restart, shutdown, kind, significant)
+
+
+def _check(id_: object, restart: object, shutdown: object, significant: object) -> None:
+    if id_ is not None and (not isinstance(id_, str) or not id_):
+        raise TypeError(f"the id of a child is a string, and not empty; this one is {id_!r}")
+    if restart not in RESTARTS:
+        raise ValueError(f"restart is one of {', '.join(RESTARTS)}, not {restart!r}")
     if not _is_shutdown(shutdown):
         raise ValueError(f"shutdown is a number of seconds from 0, None or 'brutal_kill', not {shutdown!r}")
-    label = id or name or _function_name(start)
-    return ChildSpec(label, _starter(start, args, options, name), restart, shutdown, kind)
+    if not isinstance(significant, bool):
+        raise TypeError(f"significant is True or False, not {significant!r}")
+    if significant and restart == "permanent":
+        raise ValueError("a significant child may leave for good, and a permanent one never does: make it transient")
 
 
 def _is_shutdown(value: object) -> bool:
+    if isinstance(value, bool):
+        return False
     return value is None or value == "brutal_kill" or (isinstance(value, int | float) and value >= 0)
 
 
-def _function_name(start: Any) -> str:
+def _label(start: Any, name: Name | None) -> str:
+    if name is not None:
+        return str(name.key) if isinstance(name, Via) else name
     return getattr(start, "__name__", repr(start))
 
 
 def _starter(
-    start: Any, args: tuple[Any, ...], options: dict[str, Any], name: str | None
-) -> Callable[[], Coroutine[Any, Any, Pid | None]]:
+    start: Any, args: tuple[Any, ...], options: dict[str, Any], name: Name | None
+) -> Callable[..., Coroutine[Any, Any, Pid | None]]:
     if isinstance(start, GenServer):
         raise TypeError(f"a child is started by its class, {type(start).__qualname__}, not by an instance of it")
     if isinstance(start, Startable):
         named = options if name is None else {**options, "name": name}
-        return lambda: start.start_link(*args, **named)
+        return lambda *first: start.start_link(*first, *args, **named)
     if iscoroutinefunction(start) and not _is_method_that_starts(start):
+        if isinstance(name, Via):
+            raise TypeError(f"a plain process has a name of its node, not {name!r}: let it register itself")
 
-        async def spawn_linked() -> Pid:
-            return spawn(partial(start, *args, **options), link=True, name=name)
+        async def spawn_linked(*first: Any) -> Pid:
+            return spawn(partial(start, *first, *args, **options), link=True, name=name)
 
         return spawn_linked
     raise TypeError(f"a child is started by a class with start_link, or an async function, not by {start!r}")
@@ -108,22 +136,56 @@ def _is_method_that_starts(start: Any) -> bool:
     return isinstance(getattr(start, "__self__", None), Startable) and start.__name__ in {"start", "start_link"}
 
 
+def check_specs(specs: object) -> tuple[ChildSpec, ...]:
+    """The children a supervisor is started with.
+
+    Raises:
+        TypeError: not a sequence of what `child` makes.
+        ValueError: two of them have the same id.
+    """
+    if isinstance(specs, ChildSpec):
+        raise TypeError("a supervisor is started with a list of children; this is a single one: put it into [ ]")
+    if not isinstance(specs, Sequence) or isinstance(specs, str | bytes):
+        raise TypeError(f"a supervisor is started with a list of children, not with {specs!r}")
+    checked = tuple(check_spec(spec) for spec in cast("Sequence[object]", specs))
+    seen: set[str] = set()
+    for spec in checked:
+        if spec.id in seen:
+            raise ValueError(f"two children have the id {spec.id!r}: give one another with id=")
+        seen.add(spec.id)
+    return checked
+
+
+def check_spec(spec: object) -> ChildSpec:
+    """`spec`; TypeError if it was not made by `child`."""
+    if not isinstance(spec, ChildSpec):
+        raise TypeError(f"a supervisor's children are made by child(...); this one is not: {spec!r}")
+    return spec
+
+
+# -- what is asked of a supervisor
+
+
 class ChildInfo(Message, tag="$child_info"):
     """One line of `which_children`."""
 
     id: str
     pid: Pid | None
-    """None while it does not run, or is being restarted."""
+    """None while it does not run."""
     kind: Kind
+    restarting: bool = False
+    """It has ended, and its restart has failed so far: it is being tried again."""
 
 
 class Failed(Message, tag="$child_failed"):
     """The answer to a request that the supervisor can't fulfil."""
 
-    id: str
+    id: ChildKey
     reason: Any
     start: bool = False
     """The child did not start; `reason` is its exit reason."""
+    pid: Pid | None = None
+    """Of the child that is there already."""
 
 
 class StartChild(Request["Pid | None | Failed"], tag="$start_child"):
@@ -131,75 +193,24 @@ class StartChild(Request["Pid | None | Failed"], tag="$start_child"):
 
 
 class TerminateChild(Request["Failed | None"], tag="$terminate_child"):
-    id: str
+    id: ChildKey
 
 
 class RestartChild(Request["Pid | None | Failed"], tag="$restart_child"):
-    id: str
+    id: ChildKey
 
 
 class DeleteChild(Request["Failed | None"], tag="$delete_child"):
-    id: str
+    id: ChildKey
+
+
+class GetChildspec(Request["ChildSpec | Failed"], tag="$get_childspec"):
+    id: ChildKey
 
 
 class WhichChildren(Request[list[ChildInfo]], tag="$which_children"):
     pass
 
 
-async def start_child(supervisor: Server, spec: ChildSpec) -> Pid | None:
-    """Add a child and start it, last in the order; its pid, or None if its `init` raised `Ignore`.
-
-    Raises:
-        ChildError: a child of that id exists.
-        StartError: it did not start; it is not kept.
-        TypeError: `spec` was not made by `child`.
-    """
-    check_specs([spec])
-    return _value(await call(supervisor, StartChild(spec), timeout=None))
-
-
-async def terminate_child(supervisor: Server, id: str) -> None:  # noqa: A002  # OTP's name
-    """Stop a child; unless it is temporary it stays known, and can be restarted. Raises ChildError if there is none."""
-    _value(await call(supervisor, TerminateChild(id), timeout=None))
-
-
-async def restart_child(supervisor: Server, id: str) -> Pid | None:  # noqa: A002  # OTP's name
-    """Start a child again that was stopped. Raises ChildError if it runs, StartError if it does not start."""
-    return _value(await call(supervisor, RestartChild(id), timeout=None))
-
-
-async def delete_child(supervisor: Server, id: str) -> None:  # noqa: A002  # OTP's name
-    """Forget a child that was stopped. Raises ChildError if it runs, or if there is none."""
-    _value(await call(supervisor, DeleteChild(id), timeout=None))
-
-
-async def which_children(supervisor: Server) -> list[ChildInfo]:
-    """All children, in the order of their start."""
-    return await call(supervisor, WhichChildren(), timeout=None)
-
-
-async def count_children(supervisor: Server) -> dict[str, int]:
-    """How many children there are: `specs`, `active`, `supervisors`, `workers`."""
-    children = await which_children(supervisor)
-    supervisors = sum(each.kind == "supervisor" for each in children)
-    return {
-        "specs": len(children),
-        "active": sum(each.pid is not None for each in children),
-        "supervisors": supervisors,
-        "workers": len(children) - supervisors,
-    }
-
-
-def check_specs(specs: Sequence[object]) -> None:
-    """Raise TypeError where one was not made by `child`."""
-    if isinstance(specs, ChildSpec):
-        raise TypeError("a supervisor is started with a list of children; this is a single one: put it into [ ]")
-    for spec in specs:
-        if not isinstance(spec, ChildSpec):
-            raise TypeError(f"a supervisor's children are made by child(...); this one is not: {spec!r}")
-
-
-def _value(answer: T | Failed) -> T:
-    if isinstance(answer, Failed):
-        raise StartError(answer.reason) if answer.start else ChildError(answer.id, answer.reason)
-    return answer
+class CountChildren(Request[dict[str, int]], tag="$count_children"):
+    pass

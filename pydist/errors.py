@@ -33,7 +33,7 @@ clean up and `except Exception` does not stop it.
 from __future__ import annotations
 
 from asyncio import CancelledError
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 
 class PydistError(Exception):
@@ -99,13 +99,30 @@ class AlreadyStarted(StartError):
 
 
 class ChildError(PydistError):
-    """A supervisor can't do that with the child `id`. `reason` is OTP's: "already_started", "already_present",
-    "not_found", "running" or "restarting"."""
+    """A supervisor can't do that with the child `id`. `reason` is OTP's: one of those in `_CHILD_TROUBLES`.
 
-    def __init__(self, id: str, reason: str) -> None:  # noqa: A002  # OTP's name
-        super().__init__(f"child {id!r}: {reason}")
+    `pid` is that of the child that is there, if it is "already_started".
+    """
+
+    def __init__(self, id: Any, reason: str, pid: Any = None) -> None:  # noqa: A002  # OTP's name
+        advice = _CHILD_TROUBLES.get(reason)
+        super().__init__(f"child {id!r}: {reason}" + (f" ({advice})" if advice else ""))
         self.id = id
         self.reason = reason
+        self.pid = pid
+
+
+_CHILD_TROUBLES: Final = {
+    "already_started": "a child of this id runs: give the new one another id",
+    "already_present": "a child of this id is known, and does not run: restart_child or delete_child it",
+    "not_found": "the supervisor has no such child",
+    "running": "terminate_child it first",
+    "restarting": "its restart is being tried: terminate_child ends that",
+    "max_children": "the supervisor has as many as it may",
+    "bad_combination": "it is significant, and the auto_shutdown of its supervisor is never",
+    "simple_one_for_one": "under a DynamicSupervisor a child can be started and stopped, and nothing else",
+    "not_here": "it is on another node, and how a child starts can't cross",
+}
 
 
 class CallError(PydistError):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from structlog.typing import EventDict
+
 from pydist import (
     KILL,
     ChildInfo,
@@ -118,3 +120,10 @@ async def listed(supervisor: Pid | str) -> list[tuple[str, bool]]:
 def failing(*reasons: Any) -> list[BaseException]:
     """Failures of starts, for `Journal.failures`."""
     return [Stop(reason) for reason in reasons]
+
+
+def reported(logs: list[EventDict], context: str) -> list[tuple[str, Any]]:
+    """The children of which supervisors have reported this, and the reasons."""
+    reports = [line for line in logs if line["event"] == "supervisor_report" and line["context"] == context]
+    assert all(line["log_level"] == "error" for line in reports)
+    return [(line["offender"]["id"], line["reason"]) for line in reports]

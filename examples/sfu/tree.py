@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 
 import attrs
 
@@ -21,8 +20,6 @@ from pydist import (
     SHUTDOWN,
     ChildSpec,
     Node,
-    Pid,
-    Strategy,
     Supervisor,
     call,
     child,
@@ -46,32 +43,19 @@ class Sockets:
     media: socket.socket
 
 
-class Crowd(Supervisor):
-    """Supervises what comes and goes: with many children, a few crashes in a while are no reason to give up."""
-
-    @classmethod
-    async def start_link(cls, *args: Any, name: Any = None, **kwargs: Any) -> Pid:
-        return await super().start_link(*args, intensity=20, name=name, **kwargs)
+CROWD: Final = 20
+"""Restarts in five seconds that are no reason to give up, among the many children that come and go."""
 
 
-class Channels(Crowd):
-    """Starts with a process for each channel that the media plane still has."""
-
-    async def init(
-        self, specs: Sequence[ChildSpec] = (), strategy: Strategy = "one_for_one", budget: Any = None
-    ) -> None:
-        channels = {member.channel for member in (await call(MEDIA, View())).members}
-        await super().init([*specs, *(channel_spec(channel) for channel in channels)], strategy, budget)
+async def channels() -> list[ChildSpec]:
+    """A process for each channel that the media plane still has."""
+    names = {member.channel for member in (await call(MEDIA, View())).members}
+    return [channel_spec(channel) for channel in names]
 
 
-class Sessions(Crowd):
-    """Starts with a process for each session that the media plane still has."""
-
-    async def init(
-        self, specs: Sequence[ChildSpec] = (), strategy: Strategy = "one_for_one", budget: Any = None
-    ) -> None:
-        members = (await call(MEDIA, View())).members
-        await super().init([*specs, *(session_spec(member) for member in members)], strategy, budget)
+async def sessions() -> list[ChildSpec]:
+    """A process for each session that the media plane still has."""
+    return [session_spec(member) for member in (await call(MEDIA, View())).members]
 
 
 async def supervise(node: Node, settings: Settings, sockets: Sockets, ready: asyncio.Event) -> None:
@@ -80,8 +64,8 @@ async def supervise(node: Node, settings: Settings, sockets: Sockets, ready: asy
     children = [
         child(MediaServer, settings.media, sockets.media, name=MEDIA),
         child(Directory, settings, name=DIRECTORY),
-        child(Channels, name=CHANNELS),
-        child(Sessions, name=SESSIONS),
+        child(Supervisor, channels, intensity=CROWD, name=CHANNELS),
+        child(Supervisor, sessions, intensity=CROWD, name=SESSIONS),
         child(HttpServer, node, settings, sockets.http, name=HTTP),
     ]
     await Supervisor.start_link(children, strategy="rest_for_one", intensity=5, period=10, name=ROOT)

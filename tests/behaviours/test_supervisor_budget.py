@@ -13,6 +13,7 @@ from pydist import (
     KILLED,
     NORMAL,
     SHUTDOWN,
+    Atom,
     ChildError,
     Crash,
     Exited,
@@ -38,7 +39,19 @@ from pydist import (
     which_children,
 )
 from tests.helpers import ended, in_process, links_and_monitors, now, passed
-from tests.supervised import Journal, downs, failing, kill, listed, pid_of, stop_itself, ups, worker, workers
+from tests.supervised import (
+    Journal,
+    downs,
+    failing,
+    kill,
+    listed,
+    pid_of,
+    reported,
+    stop_itself,
+    ups,
+    worker,
+    workers,
+)
 
 # -- the budget
 
@@ -123,19 +136,9 @@ def test_a_supervisor_that_gives_up_stops_all_in_reverse_and_ends_with_shutdown(
         await kill("b")
         assert await receive() == Exited(supervisor, SHUTDOWN)
         assert (journal.since(mark), [whereis(name) for name in "abc"]) == (downs("ca"), [None] * 3)
-        pids.append(supervisor)
 
-    pids: list[Pid] = []
     check()
-    assert [line for line in logs if line["event"] == "supervisor_gives_up"] == [
-        {
-            "event": "supervisor_gives_up",
-            "log_level": "error",
-            "supervisor": pids[0],
-            "child": "b",
-            "intensity": 0,
-        }
-    ]
+    assert reported(logs, "shutdown") == [("b", Atom("reached_max_restart_intensity"))]
 
 
 # -- restarts that fail
@@ -178,8 +181,7 @@ def test_a_restart_that_fails_is_logged(error: BaseException, logs: list[EventDi
         assert journal == [*ups("a"), "a starts", *ups("a")]
 
     check()
-    lines = [line for line in logs if line["event"] == "child_start_failed"]
-    assert [(line["log_level"], line["child"], type(line["reason"])) for line in lines] == [("error", "a", Crash)]
+    assert [(child, type(reason)) for child, reason in reported(logs, "start_error")] == [("a", Crash)]
 
 
 async def _failing_restart(journal: Journal, tries: int = 20) -> Pid:

@@ -80,6 +80,11 @@ def test_a_child_has_the_description_it_is_given_or_otps(spec: ChildSpec, expect
         ({"shutdown": float("nan")}, ValueError, "shutdown is .*, not nan"),
         ({"shutdown": "brutal"}, ValueError, "shutdown is .*, not 'brutal'"),
         ({"shutdown": [5]}, ValueError, r"shutdown is .*, not \[5\]"),
+        ({"shutdown": True}, ValueError, "shutdown is .*, not True"),
+        ({"significant": 1}, TypeError, "significant is True or False, not 1"),
+        ({"significant": True}, ValueError, "a significant child may leave for good, and a permanent one never does"),
+        ({"id": ""}, TypeError, "the id of a child is a string, and not empty; this one is ''"),
+        ({"id": 5}, TypeError, "the id of a child is a string, and not empty; this one is 5"),
     ],
 )
 def test_a_description_that_makes_no_sense_is_refused(
@@ -105,8 +110,20 @@ def test_what_can_not_be_started_is_refused(start: Any) -> None:
     [
         ({"strategy": "none_for_one"}, ValueError, "strategy is one of one_for_one, one_for_all, rest_for_one, not 'n"),
         ({"strategy": None}, ValueError, "strategy is one of .*, not None"),
-        ({"intensity": -1}, ValueError, "intensity is at least 0 and period at least 1 second, not -1 and 5"),
-        ({"period": 0}, ValueError, "intensity is at least 0 and period at least 1 second, not 1 and 0"),
+        ({"strategy": "simple_one_for_one"}, ValueError, "in pydist that is a DynamicSupervisor"),
+        ({"intensity": -1}, ValueError, "intensity is a whole number of restarts from 0, not -1"),
+        ({"intensity": True}, TypeError, "intensity is a whole number of restarts from 0, not True"),
+        ({"intensity": float("nan")}, TypeError, "intensity is a whole number of restarts from 0, not nan"),
+        ({"period": 0}, ValueError, "period is a whole number of seconds from 1, not 0"),
+        ({"period": 2.5}, TypeError, "period is a whole number of seconds from 1, not 2.5"),
+        ({"auto_shutdown": "any"}, ValueError, "auto_shutdown is one of never, any_significant, all_significant, not "),
+        ({"children": "abc"}, TypeError, "a supervisor is started with a list of children, not with 'abc'"),
+        ({"children": {child(_plain)}}, TypeError, "a supervisor is started with a list of children, not with {"),
+        (
+            {"children": [child(_plain, restart="transient", significant=True)]},
+            ValueError,
+            "the child '_plain' is significant: its supervisor needs auto_shutdown='any_significant' or 'all_signific",
+        ),
         ({"children": [child(_plain), child(_plain)]}, ValueError, "two children have the id '_plain': give one ano"),
         (
             {"children": [Worker]},

@@ -32,7 +32,7 @@ from pydist import (
     unlink,
 )
 from tests.helpers import in_process, now, passed
-from tests.supervised import Journal, downs, listed, pid_of, ups, worker, workers
+from tests.supervised import Journal, downs, listed, pid_of, reported, ups, worker, workers
 
 # -- how long a child may take to stop
 
@@ -100,10 +100,7 @@ def test_a_child_that_does_not_stop_as_it_should_is_logged(spec: Any, logged: li
         await _end_of_child(spec(Journal(), "a"))
 
     check()
-    lines = [line for line in logs if line["event"] == "child_shutdown_error"]
-    assert [(line["log_level"], line["child"], line["reason"]) for line in lines] == [
-        ("error", "a", it) for it in logged
-    ]
+    assert reported(logs, "shutdown_error") == [("a", reason) for reason in logged]
 
 
 async def _returns_when_told_to_stop() -> None:
@@ -120,7 +117,7 @@ def test_only_of_a_permanent_child_a_normal_end_is_not_what_was_asked_for(
         await _end_of_child(child(_returns_when_told_to_stop, name="a", restart=restart))
 
     check()
-    assert [line["reason"] for line in logs if line["event"] == "child_shutdown_error"] == logged
+    assert reported(logs, "shutdown_error") == [("a", reason) for reason in logged]
 
 
 def test_of_a_child_that_died_before_it_was_stopped_the_true_reason_is_logged(logs: list[EventDict]) -> None:
@@ -133,7 +130,7 @@ def test_of_a_child_that_died_before_it_was_stopped_the_true_reason_is_logged(lo
         await passed(1)
 
     check()
-    assert [line["reason"] for line in logs if line["event"] == "child_shutdown_error"] == [KILLED]
+    assert reported(logs, "shutdown_error") == [("b", KILLED)]
 
 
 async def _ignores_exit() -> None:

@@ -18,7 +18,7 @@ from examples.sfu.names import CHANNELS, DIRECTORY, MEDIA, SESSIONS, channel_nam
 from examples.sfu.refusal import Refusal
 from examples.sfu.session import Begin, Close, NoOffer, session_spec
 from examples.sfu.settings import Settings
-from examples.sfu.tree import Channels, Sessions
+from examples.sfu.tree import channels, sessions
 from pydist import (
     KILL,
     Node,
@@ -65,8 +65,8 @@ async def node() -> AsyncIterator[Node]:
         children = [
             child(MediaServer, settings.media, media, name=MEDIA),
             child(Directory, settings, name=DIRECTORY),
-            child(Channels, name=CHANNELS),
-            child(Sessions, name=SESSIONS),
+            child(Supervisor, channels, intensity=20, name=CHANNELS),
+            child(Supervisor, sessions, intensity=20, name=SESSIONS),
         ]
 
         async def tree() -> None:

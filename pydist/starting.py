@@ -1,0 +1,82 @@
+"""How a supervisor starts a child: whatever the start does, the outcome is a value.
+
+A child whose start never returns keeps its supervisor waiting for ever, as in OTP: the supervisor serves nobody, and
+can't be stopped, since to start the next one, or to stop this one half-way, would break the order it stands for. OTP
+waits in silence; here the log says who is waited for, after 5 seconds and then each time that has doubled. A child that
+may hang belongs to one that gives it a time to start.
+"""
+
+from __future__ import annotations
+
+from asyncio import AbstractEventLoop, CancelledError, TimerHandle
+from contextlib import suppress
+from typing import Any, Final
+
+import structlog
+
+from pydist.children import ChildSpec, Failed
+from pydist.errors import Exit, StartError
+from pydist.primitives import acting
+from pydist.process import crash_of
+from pydist.terms import Pid
+
+log = structlog.get_logger("pydist")
+
+PATIENCE: Final = 5.0
+"""Seconds after which the log says for the first time that a child is still starting."""
+
+
+async def start(spec: ChildSpec, first: tuple[Any, ...] = ()) -> Pid | Failed | None:
+    """Start a child, linked to the caller; its pid, None if it ignored that, or why it did not start.
+
+    Args:
+        spec: describes it.
+        first: what it is started with, before its own arguments.
+    """
+    process, runtime = acting()
+    reminder = _Reminder(runtime.loop, process.pid, spec.id)
+    try:
+        return _started(await spec.start(*first))
+    except StartError as error:
+        return Failed(spec.id, error.reason, start=True)
+    except CancelledError as error:
+        if process.dying or process.cancelling():
+            raise  # it is the supervisor that is to end
+        return Failed(spec.id, error.reason if isinstance(error, Exit) else crash_of(error), start=True)
+    except Exception as error:  # noqa: BLE001  # whatever the start raises, the child did not start
+        return Failed(spec.id, crash_of(error), start=True)
+    finally:
+        reminder.cancel()
+
+
+def _started(result: object) -> Pid | None:
+    if result is None or isinstance(result, Pid):
+        return result
+    raise TypeError(f"start_link returns the pid of the child, or None if there is none; this one returned {result!r}")
+
+
+class _Reminder:
+    """Says after 5, 10, 20 ... seconds that a child is still starting, until it is cancelled."""
+
+    __slots__ = ("_child", "_handle", "_loop", "_seconds", "_supervisor")
+
+    def __init__(self, loop: AbstractEventLoop, supervisor: Pid, child: str) -> None:
+        self._loop = loop
+        self._supervisor = supervisor
+        self._child = child
+        self._seconds = PATIENCE
+        self._handle: TimerHandle = loop.call_later(PATIENCE, self._remind)
+
+    def _remind(self) -> None:
+        self._handle = self._loop.call_later(self._seconds, self._remind)
+        with suppress(Exception):
+            log.warning("child_still_starting", supervisor=self._supervisor, child=self._child, seconds=self._seconds)
+        self._seconds *= 2
+
+    def cancel(self) -> None:
+        """The child has started, or has not."""
+        self._handle.cancel()
+
+
+async def never_again(*_first: Any) -> None:
+    """Stands for the start of a temporary child that has been started: what it was started with is not kept."""
