@@ -34,9 +34,9 @@ from pydist.gen import NO_REPLY, Stop
 from pydist.gen_server import GenServer
 from pydist.message import Message, Request
 from pydist.primitives import acting, current, self_pid, send, trap_exit
+from pydist.reports import supervisor_report
 from pydist.starting import never_again, start
 from pydist.stopping import stop
-from pydist.reports import supervisor_report
 from pydist.terms import SHUTDOWN, Atom, Exited, Pid, Reason
 
 log = structlog.get_logger("pydist")

@@ -35,8 +35,8 @@ from pydist.children import ChildKey, ChildSpec, Failed, check_specs
 from pydist.core.restart import AutoShutdown, RestartBudget, RestartPolicy, Strategy
 from pydist.gen import Stop
 from pydist.primitives import current
+from pydist.reports import progress_report, supervisor_report
 from pydist.supervising import Child, Supervising, without_start
-from pydist.reports import supervisor_report
 from pydist.terms import SHUTDOWN, Pid, Reason
 
 Children: TypeAlias = Sequence[ChildSpec] | Callable[[], Sequence[ChildSpec] | Awaitable[Sequence[ChildSpec]]]
@@ -125,6 +125,7 @@ class Supervisor(Supervising):
         """It has come up, or ignored its start."""
         if child.pid is not None:
             self._by_pid[child.pid] = child
+            progress_report(current(), child.spec, child.pid)
 
     async def _bring_down(self, child: Child) -> None:
         """Stop a child, if it runs, and try no restart of it."""
