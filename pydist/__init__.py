@@ -66,6 +66,7 @@ from pydist.primitives import (
 )
 from pydist.registry import Registry
 from pydist.registry_keeper import Registered, Unregistered
+from pydist.send_later import cancel_timer, read_timer, send_after, send_interval, start_timer
 from pydist.supervisor import Supervisor
 from pydist.terms import (
     KILL,
@@ -83,6 +84,7 @@ from pydist.terms import (
     NodeUp,
     Pid,
     Ref,
+    Timeout,
 )
 
 __all__ = [
@@ -140,11 +142,13 @@ __all__ = [
     "Stop",
     "Strategy",
     "Supervisor",
+    "Timeout",
     "UnknownName",
     "Unregistered",
     "Via",
     "alias",
     "call",
+    "cancel_timer",
     "cast",
     "child",
     "connect",
@@ -162,6 +166,7 @@ __all__ = [
     "nodes",
     "publish",
     "published",
+    "read_timer",
     "receive",
     "register",
     "reply",
@@ -169,8 +174,11 @@ __all__ = [
     "run",
     "self_pid",
     "send",
+    "send_after",
+    "send_interval",
     "spawn",
     "start_child",
+    "start_timer",
     "terminate_child",
     "trap_exit",
     "unalias",

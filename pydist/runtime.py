@@ -19,6 +19,7 @@ from pydist.core.names import Names, check_name
 from pydist.core.relations import Target
 from pydist.dead_letters import DeadLetters, DeadReason
 from pydist.errors import PydistError, UnknownName
+from pydist.message_timers import MessageTimers
 from pydist.process import Process
 from pydist.scheduler import Scheduler
 from pydist.terms import (
@@ -121,6 +122,7 @@ class Runtime:
         "creation",
         "dead_letters",
         "loop",
+        "message_timers",
         "names",
         "node",
         "outward",
@@ -137,6 +139,7 @@ class Runtime:
         self.table: dict[int, Process] = {}
         self.scheduler = Scheduler(loop, self.table)
         self.timers = Timers(loop)
+        self.message_timers = MessageTimers(self.timers, self.send)
         self.names: Names[Process] = Names()
         self.published: dict[int, Any] = {}
         """What processes let others read without being asked, by the number of the pid."""
@@ -195,6 +198,7 @@ class Runtime:
         self.names.release(process)
         if self.published:
             self.published.pop(process.pid.number, None)
+        self.message_timers.process_ended(process.pid.number)
 
     def new_ref(self) -> Ref:
         """A reference that this node has never given before."""
@@ -205,6 +209,7 @@ class Runtime:
         for process in list(self.table.values()):
             process.kill()
         self.timers.close()
+        self.message_timers.close()
 
     # -- messages
 

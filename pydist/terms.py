@@ -219,6 +219,13 @@ class Exited(Message, tag="$exited"):
     reason: Reason
 
 
+class Timeout(Message, tag="$timeout"):
+    """The time of a timer that `start_timer` has started is over (Erlang's `{timeout, TimerRef, Msg}`)."""
+
+    ref: Ref
+    message: Any
+
+
 class NodeUp(Message, tag="$nodeup"):
     """A connection to `node` has come up."""
 

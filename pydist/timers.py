@@ -1,7 +1,7 @@
-"""Deadlines of waiting processes, at one loop timer for all of them.
+"""Deadlines of waiting processes, and of messages that wait to be sent, at one loop timer for all of them.
 
 A receive with a timeout is made and met far more often than it expires, so nothing is pushed or cancelled for each.
-Every process has at most one entry in the heap; while that entry fires no later than the process's deadline it is left
+Everybody who waits has at most one entry in the heap; while that entry fires no later than the deadline it is left
 alone, and when it fires too early it is pushed again. A million calls with the same timeout cost a server one entry.
 Entries that an earlier deadline or an end has left over are swept out together, so that the heap stays in proportion.
 """
@@ -19,7 +19,7 @@ _LEFT_OVER: Final = 100
 
 
 class Waiter(Protocol):
-    """What a process shows to the timers."""
+    """What a process, or a message that waits, shows to the timers."""
 
     deadline: float
     """When it wants to be woken, in the loop's time; inf while it waits for nothing."""
@@ -47,7 +47,7 @@ class Entry:
 class Timers:
     """The heap of one node."""
 
-    __slots__ = ("_handle", "_heap", "_left_over", "_loop", "_numbers")
+    __slots__ = ("_closed", "_handle", "_heap", "_left_over", "_loop", "_numbers")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -56,16 +56,27 @@ class Timers:
         self._left_over = 0
         """How many entries of the heap nobody waits for: replaced by an earlier one, or of a process that has ended."""
         self._handle: asyncio.TimerHandle | None = None
+        self._closed = False
 
     def arm(self, waiter: Waiter, timeout: float) -> None:
         """Have `waiter.expire()` called in `timeout` seconds, unless `waiter.deadline` is set to inf before."""
-        waiter.deadline = when = self._loop.time() + timeout
+        self.arm_at(waiter, self._loop.time() + timeout)
+
+    def arm_at(self, waiter: Waiter, when: float) -> None:
+        """As `arm`, at a time of the loop's clock. After `close` nothing is armed."""
+        if self._closed:
+            return
+        waiter.deadline = when
         entry = waiter.timer
         if entry is not None:
             if entry.when <= when:
                 return
             self._abandon(entry)
         self._push(waiter)
+
+    def left(self, waiter: Waiter) -> float:
+        """The seconds until the deadline of `waiter`; 0 if it is over."""
+        return max(waiter.deadline - self._loop.time(), 0.0)
 
     def forget(self, waiter: Waiter) -> None:
         """`waiter` has ended."""
@@ -76,6 +87,7 @@ class Timers:
 
     def close(self) -> None:
         """Stop the loop's timer; nothing expires any more."""
+        self._closed = True
         if self._handle is not None:
             self._handle.cancel()
         self._heap.clear()
@@ -100,7 +112,12 @@ class Timers:
         self._handle = self._loop.call_at(self._heap[0].when, self._fire) if self._heap else None
 
     def _fire(self) -> None:
-        now = self._loop.time()
+        try:
+            self._expire_until(self._loop.time())
+        finally:
+            self._schedule()
+
+    def _expire_until(self, now: float) -> None:
         heap = self._heap
         while heap and heap[0].when <= now:
             waiter = heappop(heap).waiter
@@ -112,4 +129,3 @@ class Timers:
                 waiter.expire()
             elif waiter.deadline < inf:
                 self._push(waiter)
-        self._schedule()

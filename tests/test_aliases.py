@@ -26,6 +26,7 @@ from pydist import (
     self_pid,
     send,
     spawn,
+    start_timer,
     unalias,
 )
 from pydist.primitives import MonitorAlias, acting, current
@@ -152,7 +153,15 @@ class Watched:
         return None
 
 
-@pytest.mark.parametrize("make", [make_ref, lambda: alias().ref, lambda: monitor(NOBODY, alias="demonitor")[0]])
+@pytest.mark.parametrize(
+    "make",
+    [
+        make_ref,
+        lambda: alias().ref,
+        lambda: monitor(NOBODY, alias="demonitor")[0],
+        lambda: start_timer(1, self_pid(), "x"),
+    ],
+)
 def test_waiting_for_what_comes_by_a_new_reference_does_not_look_at_older_messages(make: Callable[[], Ref]) -> None:
     @in_process
     async def main() -> None:

@@ -19,8 +19,10 @@ from pydist import (
     Ref,
     Request,
     Supervisor,
+    Timeout,
     alias,
     call,
+    cancel_timer,
     cast,
     child,
     count_children,
@@ -30,8 +32,11 @@ from pydist import (
     receive,
     reply,
     send,
+    send_after,
+    send_interval,
     spawn,
     start_child,
+    start_timer,
     unalias,
     whereis,
     which_children,
@@ -121,6 +126,10 @@ async def processes(pid: Pid) -> None:
     assert_type(unalias(alias(reply=True)), bool)
     assert_type(demonitor(make_ref(), flush=True), bool)
     assert_type(whereis("adder"), Pid | None)
+    assert_type(send_after(1, "adder", "later"), Ref)
+    assert_type(await receive(start_timer(0.5, pid, "later")), Any)
+    assert_type(await receive(Timeout), Timeout)
+    assert_type(cancel_timer(send_interval(1, pid, "tick")), float | None)
     assert_type(await receive(Joined), Joined)
     assert_type(await receive(Joined, timeout=1), Joined)
     await receive()
