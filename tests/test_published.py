@@ -18,6 +18,7 @@ from pydist import (
     spawn,
     unregister,
 )
+from pydist.primitives import acting
 from tests.helpers import in_process, mailbox, passed
 
 
@@ -57,7 +58,7 @@ async def test_it_goes_with_the_process_before_its_end_is_seen() -> None:
     await passed(1)
     monitor(pid)
     exit(pid, KILL)
-    assert (len(mailbox()), published("owner")) == (1, None)
+    assert (len(mailbox()), published("owner"), acting()[1].published) == (1, None, {})
 
 
 @in_process

@@ -34,6 +34,7 @@ from pydist import (
     self_pid,
     spawn,
     trap_exit,
+    unlink,
     whereis,
 )
 from tests.helpers import end, ended, in_process, links_and_monitors, mailbox, passed
@@ -98,6 +99,10 @@ async def test_a_link_that_was_there_before_stays() -> None:
         await in_(pid, lambda: rooms.register("attic"))
         await in_(pid, lambda: rooms.unregister("attic"))
     assert (links(self_pid()), links(pid)) == (1, 1)
+    await in_(pid, lambda: unlink(owner))
+    await in_(pid, lambda: rooms.register("attic"))
+    await in_(pid, lambda: rooms.unregister("attic"))
+    assert links(pid) == 0
     trap_exit(True)
     await end(owner, KILL)
     assert mailbox() == [Exited(owner, KILLED)]

@@ -1,0 +1,285 @@
+"""Process groups: members come and go, and whoever wants to is told (OTP's `pg`).
+
+    from pydist import pg
+
+    await pg.start_link("chat")                    # a scope, usually as child(pg.Scope, name="chat")
+    await pg.join("chat", "room 1", self_pid())
+    for pid in pg.get_members("chat", "room 1"):
+        send(pid, "hello")
+
+    ref, members = await pg.monitor("chat", "room 1")
+    change = await receive(ref)                    # Joined or Left
+
+The contract:
+
+- A scope is a process and a world of its own: groups of one are unknown in another. A group is any hashable value; it
+  is there while it has members.
+- A process may join a group several times: it is then listed as often, and has to leave as often.
+- Who dies, leaves. `get_members` does not show a dead process of this node; those that monitor hear `Left` when the
+  scope has noticed.
+- `monitor` returns the members and begins to tell of changes in one step: nothing is told twice, and nothing is missed.
+- `get_members` reads what the scope publishes, and never waits; what changes something asks the scope, and does.
+- With the scope its groups end. Members are not linked with it: who wants to be in the group after a restart monitors
+  the scope, and joins again. Where no scope of the name runs, reading raises `UnknownName`, and the rest `NoProcess`.
+
+A scope knows the processes of its own node only, for the time being.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from typing import Any, cast
+
+from pydist import primitives
+from pydist.calls import Caller, call
+from pydist.core.groups import Change, Groups, Joined, Left
+from pydist.errors import UnknownName
+from pydist.gen_server import GenServer
+from pydist.mailbox import MISSING
+from pydist.message import Request
+from pydist.primitives import acting, publish, published, send
+from pydist.terms import Down, Pid, Ref
+
+__all__ = [
+    "Joined",
+    "Left",
+    "Scope",
+    "demonitor",
+    "get_local_members",
+    "get_members",
+    "join",
+    "leave",
+    "monitor",
+    "monitor_scope",
+    "start",
+    "start_link",
+    "which_groups",
+    "which_local_groups",
+]
+
+
+class _Join(Request[None], tag="$pg_join"):
+    group: Any
+    pids: list[Pid]
+
+
+class _Leave(Request[bool], tag="$pg_leave"):
+    group: Any
+    pids: list[Pid]
+
+
+class _Monitor(Request[tuple[Ref, list[Pid]]], tag="$pg_monitor"):
+    group: Any
+
+
+class _MonitorScope(Request[tuple[Ref, dict[Any, list[Pid]]]], tag="$pg_monitor_scope"):
+    pass
+
+
+class _Demonitor(Request[bool], tag="$pg_demonitor"):
+    ref: Ref
+
+
+class Scope(GenServer):
+    """The process of a scope, in a supervisor `child(pg.Scope, name="chat")`. The name is the scope's."""
+
+    async def init(self) -> None:
+        self._groups = Groups()
+        self._monitors: dict[Pid, Ref] = {}
+        """Of the members."""
+        publish(self._groups)
+
+    async def handle_call(self, request: Request[Any], caller: Caller, /) -> object:
+        match request:
+            case _Join(group, pids):
+                self._perform(self._groups.join(group, pids))
+                return None
+            case _Leave(group, pids):
+                change = self._groups.leave(group, pids)
+                self._perform(change or Change())
+                return change is not None
+            case _Monitor(group):
+                return self._monitor(caller, group), self._groups.members(group)
+            case _MonitorScope():
+                return self._monitor(caller), self._groups.all()
+            case _Demonitor(ref):
+                primitives.demonitor(ref, flush=True)
+                return self._groups.unwatch(ref)
+            case _:
+                return await super().handle_call(request, caller)
+
+    async def handle_info(self, message: Any, /) -> None:
+        if not isinstance(message, Down):
+            await super().handle_info(message)
+        elif not self._groups.unwatch(message.ref):
+            pid = cast("Pid", message.process)
+            if self._monitors.pop(pid, None) is not None:
+                self._perform(self._groups.ended(pid))
+
+    def _monitor(self, caller: Caller, *group: Hashable) -> Ref:
+        """Monitor one that monitors: its end is the end of that, and the ref is that of the changes it gets."""
+        watcher = caller.alias.pid
+        ref = primitives.monitor(watcher)
+        self._groups.watch(ref, watcher, *group)
+        return ref
+
+    def _perform(self, change: Change) -> None:
+        for pid in change.watch:
+            self._monitors[pid] = primitives.monitor(pid)
+        for pid in change.unwatch:
+            primitives.demonitor(self._monitors.pop(pid), flush=True)
+        for watcher, event in change.events:
+            send(watcher, event)
+
+
+async def start_link(scope: str) -> Pid:
+    """Start a scope, linked to the caller (OTP's `pg:start_link/1`).
+
+    Raises:
+        AlreadyStarted: the name belongs to a living process.
+    """
+    return await Scope.start_link(name=scope)
+
+
+async def start(scope: str) -> Pid:
+    """As `start_link`, without a link."""
+    return await Scope.start(name=scope)
+
+
+# -- joining
+
+
+async def join(scope: str, group: Hashable, pids: Pid | Iterable[Pid]) -> None:
+    """Let processes of this node join a group, which comes into being with its first member (OTP's `pg:join/3`).
+
+    Args:
+        scope: the name of a scope that runs here.
+        group: any hashable value.
+        pids: one, or several; each joins as often as it stands there.
+
+    Raises:
+        NoProcess: no scope of this name runs.
+        TypeError: no pids, or a group that can't be hashed.
+        ValueError: a process of another node: it has to join there.
+    """
+    hash(group)
+    await call(scope, _Join(group, _local(pids)), None)
+
+
+async def leave(scope: str, group: Hashable, pids: Pid | Iterable[Pid]) -> bool:
+    """Let processes of this node leave a group, once for each time they stand there (OTP's `pg:leave/3`).
+
+    Returns:
+        False if none of them was a member, and nothing has changed (OTP's `not_joined`).
+
+    Raises:
+        as `join`.
+    """
+    hash(group)
+    return await call(scope, _Leave(group, _local(pids)), None)
+
+
+def _local(pids: Pid | Iterable[Pid]) -> list[Pid]:
+    _, runtime = acting()
+    checked = [pids] if isinstance(pids, Pid) else list(pids)
+    for pid in checked:
+        if not isinstance(cast("object", pid), Pid):
+            raise TypeError(f"members of a group are pids, not {pid!r}")
+        if not runtime.is_local(pid):
+            raise ValueError(f"{pid} lives on another node: a process joins and leaves on its own")
+    return checked
+
+
+# -- reading
+
+
+def get_members(scope: str, group: Hashable) -> list[Pid]:
+    """The members of a group on all nodes, each as often as it has joined; empty if there is no such group
+    (OTP's `pg:get_members/2`).
+
+    Raises:
+        UnknownName: no scope of this name runs.
+    """
+    _, runtime = acting()
+    members = _read(scope).members(group)
+    return [pid for pid in members if not runtime.is_local(pid) or runtime.process(pid) is not None]
+
+
+def get_local_members(scope: str, group: Hashable) -> list[Pid]:
+    """The members of a group on this node (OTP's `pg:get_local_members/2`). Raises as `get_members`."""
+    return get_members(scope, group)
+
+
+def which_groups(scope: str) -> list[Any]:
+    """All groups that have members (OTP's `pg:which_groups/1`); one whose last member has just died may be among them.
+
+    Raises:
+        UnknownName: no scope of this name runs.
+    """
+    return _read(scope).groups()
+
+
+def which_local_groups(scope: str) -> list[Any]:
+    """The groups that have members on this node (OTP's `pg:which_local_groups/1`). Raises as `which_groups`."""
+    return which_groups(scope)
+
+
+def _read(scope: str) -> Groups:
+    groups = published(scope)
+    if isinstance(groups, Groups):
+        return groups
+    raise UnknownName(
+        f"no scope {scope!r} runs on this node: start it before those who use it, with pg.start_link({scope!r}) "
+        f"or as child(pg.Scope, name={scope!r}) of their supervisor"
+    )
+
+
+# -- monitoring
+
+
+async def monitor(scope: str, group: Hashable) -> tuple[Ref, list[Pid]]:
+    """Get a `Joined` or `Left` for each change of a group from now on (OTP's `pg:monitor/2`).
+
+    Monitors stack: each tells of every change.
+
+    Returns:
+        The ref that the changes carry, and the members now. The group need not exist.
+
+    Raises:
+        NoProcess: no scope of this name runs.
+        TypeError: a group that can't be hashed.
+    """
+    hash(group)
+    return await call(scope, _Monitor(group), None)
+
+
+async def monitor_scope(scope: str) -> tuple[Ref, dict[Any, list[Pid]]]:
+    """Get a `Joined` or `Left` for each change of any group from now on (OTP's `pg:monitor_scope/1`).
+
+    Returns:
+        The ref that the changes carry, and the members of all groups now.
+
+    Raises:
+        NoProcess: no scope of this name runs.
+    """
+    return await call(scope, _MonitorScope(), None)
+
+
+async def demonitor(scope: str, ref: Ref) -> bool:
+    """Get no more changes with this ref; those that are in the mailbox are taken out (OTP's `pg:demonitor/2`).
+
+    Returns:
+        False if nobody monitors with this ref.
+
+    Raises:
+        NoProcess: no scope of this name runs.
+    """
+    known = await call(scope, _Demonitor(ref), None)
+    process, _ = acting()
+    while known and process.mailbox.flush(lambda message: _is_change(message, ref)) is not MISSING:
+        pass
+    return known
+
+
+def _is_change(message: object, ref: Ref) -> bool:
+    return isinstance(message, Joined | Left) and message.ref == ref
