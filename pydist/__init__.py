@@ -40,6 +40,7 @@ from pydist.errors import (
 )
 from pydist.gen import NO_REPLY, Ignore, Stop
 from pydist.gen_server import GenServer
+from pydist.logs import configure_logging
 from pydist.message import Message, Opaque, Request
 from pydist.node import Node, run
 from pydist.primitives import (
@@ -151,6 +152,7 @@ __all__ = [
     "cancel_timer",
     "cast",
     "child",
+    "configure_logging",
     "connect",
     "count_children",
     "delete_child",

@@ -19,6 +19,7 @@ from pydist.cluster import Cluster
 from pydist.core.handshake import Identity
 from pydist.env import Env, real_env
 from pydist.errors import Exit, NodeStartError
+from pydist.logs import default_logging
 from pydist.peer import Settings
 from pydist.process import Process, crash_of
 from pydist.runtime import LOCAL_NODE, Runtime, begin
@@ -283,7 +284,8 @@ def run(
 ) -> T:
     """Start a node, run `main(*args)` as its first process, stop the node, and return what `main` did.
 
-    Runs on uvloop. SIGTERM stops the node in order, as Ctrl-C does; the exit status is then 143.
+    Runs on uvloop. SIGTERM stops the node in order, as Ctrl-C does; the exit status is then 143. If nobody has
+    configured structlog, the log is written as after `configure_logging()`.
 
     Args:
         main: an async function.
@@ -304,7 +306,7 @@ def run(
     node = Node(
         name, cookie=cookie, epmd_port=epmd_port, port=port, net_ticktime=net_ticktime, allow_public=allow_public
     )
-    with asyncio.Runner(loop_factory=_new_loop) as runner:
+    with default_logging(), asyncio.Runner(loop_factory=_new_loop) as runner:
         return runner.run(_run(node, main, args))
 
 

@@ -97,7 +97,7 @@ def is_silent(reason: Reason) -> bool:
 
 def describe_crash(process: Kin, reason: Reason, traceback: str) -> dict[str, Any]:
     """What the crash report of `process` will say; to be asked while it still has its name and its links."""
-    facts: dict[str, Any] = {"pid": process.pid, "label": process.label, "reason": reason}
+    facts: dict[str, Any] = {"pid": process.pid, "name": None, "label": process.label, "reason": reason}
     with suppress(Exception):
         facts |= _situation(process)
     if isinstance(reason, Crash):
