@@ -17,6 +17,7 @@ run: $(INSTALLED) ## start the example: three nodes on this machine, and a page 
 
 test: $(INSTALLED) ## run all tests, those with real browsers and Erlang nodes too
 	@.ci/packages erl:erlang-base epmd:erlang-base chromium:chromium
+	@PYDIST_PURE=1 $(BIN)/python -m pytest -q -m twin $(ARGS)
 	@$(BIN)/python -m pytest $(ARGS)
 
 check: $(INSTALLED) ## check format, lint, types and the import law
@@ -31,11 +32,14 @@ bench: $(INSTALLED) ## measure pydist, and the BEAM beside it where erl is there
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 # A .venv without pip is one that was begun and not finished, or whose Python is gone: it is made anew.
-$(INSTALLED): pyproject.toml
+$(INSTALLED): pyproject.toml $(wildcard pydist/native/*)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "pydist needs Python 3.11 or newer, and '$(PYTHON)' is not: name another, as in: make PYTHON=python3.13" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
 		.ci/packages "python-with-venv:$$($(PYTHON) -c 'import sys; print("python3.%d-venv" % sys.version_info[1])')"
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
+	@{ command -v cc && $(PYTHON) -c 'import os, sysconfig; os.stat(sysconfig.get_path("include") + "/Python.h")'; } >/dev/null 2>&1 || \
+		.ci/packages cc:gcc "Python.h:$$($(PYTHON) -c 'import sys; print("python3.%d-dev" % sys.version_info[1])')" || \
+		echo "pydist: going on without its C twin, at a fraction of the speed" >&2
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[sfu,dev]'
 	@touch $@

@@ -42,6 +42,7 @@ from pydist.gen import NO_REPLY, Ignore, Stop
 from pydist.gen_server import GenServer
 from pydist.logs import configure_logging
 from pydist.message import Message, Opaque, Request
+from pydist.messaging import receive, send
 from pydist.node import Node, run
 from pydist.primitives import (
     connect,
@@ -55,10 +56,8 @@ from pydist.primitives import (
     nodes,
     publish,
     published,
-    receive,
     register,
     self_pid,
-    send,
     spawn,
     trap_exit,
     unlink,

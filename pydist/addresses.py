@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeAlias
 
 import attrs
 
-from pydist.primitives import acting
+from pydist.messaging import acting
 from pydist.terms import Pid, RegisteredName
 
 

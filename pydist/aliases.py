@@ -7,7 +7,7 @@ to end together with a monitor is made by `monitor(target, alias=...)`.
 
 from __future__ import annotations
 
-from pydist.primitives import acting, current
+from pydist.messaging import acting, current
 from pydist.terms import Alias, Ref
 
 

@@ -15,7 +15,10 @@ from pydist.addresses import Server, locate
 from pydist.errors import CallError, CallingSelf, CallTimeout, NodeDisconnected, NoProcess
 from pydist.mailbox import MISSING
 from pydist.message import Message, Request
-from pydist.primitives import acting, demonitor, receive, send
+from pydist.messaging import acting, receive, send
+from pydist.primitives import (
+    demonitor,
+)
 from pydist.process import Process
 from pydist.runtime import Runtime
 from pydist.terms import NOCONNECTION, NOPROC, Alias, Atom, Down, Pid, Reason, Ref, RegisteredName

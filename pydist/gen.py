@@ -31,14 +31,11 @@ from pydist.addresses import Name, Via, holder
 from pydist.calls import Caller, reply
 from pydist.errors import AlreadyStarted, Exit, StartError
 from pydist.message import Message
+from pydist.messaging import acting, current, receive, send
 from pydist.primitives import (
-    acting,
-    current,
     demonitor,
     exit,  # noqa: A004  # OTP's name
-    receive,
     self_pid,
-    send,
     spawn,
     unlink,
 )

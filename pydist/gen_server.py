@@ -36,7 +36,8 @@ from pydist.calls import Call, Caller, Cast, reply
 from pydist.errors import Exit
 from pydist.gen import NO_REPLY, Starter, Stop, failed, start, stopped
 from pydist.message import Request
-from pydist.primitives import receive, self_pid
+from pydist.messaging import receive
+from pydist.primitives import self_pid
 from pydist.terms import Exited, Pid, Reason
 
 log = structlog.get_logger("pydist")

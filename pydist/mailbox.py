@@ -4,23 +4,25 @@ Rules (Erlang's selective receive, EEP 76):
 
 - The first message that matches is taken; those passed over keep their order.
 - A receive that waits looks at new messages only, never again at those it has passed over.
-- A receive for a fresh reference does not look at what arrived before the reference was made.
+- A receive for a fresh reference does not look at what arrived before the reference was made. One reference is
+  remembered, the one marked last, however many messages are taken meanwhile.
+- Urgent messages stand before all ordinary ones, in the order of their arrival (OTP 28's priority messages).
 
-Two queues do it. The mailbox itself, a deque, holds what nobody has looked at; a selective receive moves what it passes
-over to `saved`. So each message moves at most once, and a receive that waits need only look at what is new. Taking from
-the head is O(1); by pattern, O(messages standing before the match); by a fresh reference, O(1) amortised whatever the
-length.
+Places in the queue are what is remembered: how far a waiting receive has looked, and where the fresh reference was
+made. Taking a message before such a place moves it. Taking from the head is O(1); by pattern, O(messages standing
+before the match); by a fresh reference, O(1) whatever the length, for the queue is entered at its tail.
 """
 
 from __future__ import annotations
 
+import sys
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
-from itertools import islice
 from types import UnionType
-from typing import Any, Final, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
+from pydist.speedups import native
 from pydist.terms import Ref
 
 Match: TypeAlias = Callable[[Any], bool]
@@ -30,102 +32,109 @@ MISSING: Final = object()
 """What `take` returns when no message matches; a message can be None."""
 
 
-class Mailbox(deque[Any]):
-    """See the head of this file. A deque itself, so that to deliver is to append. Not bounded yet."""
+class Mailbox:
+    """See the head of this file."""
 
-    __slots__ = ("_fresh", "_older", "saved", "simple")
+    __slots__ = ("_fresh", "_looked", "_looked_urgent", "_older", "_ordinary", "_urgent", "limit")
 
     def __init__(self) -> None:
-        super().__init__()
-        self.saved: deque[Any] | None = None
-        """What a selective receive has passed over; older than all in the mailbox itself."""
-        self.simple = True
-        """Nothing is saved and no reference is fresh: the head of the deque is the head of the mailbox."""
+        self._ordinary: deque[Any] = deque()
+        self._urgent: deque[Any] = deque()
+        self._looked = 0
+        """How many of the ordinary messages a waiting receive has passed over."""
+        self._looked_urgent = 0
         self._fresh: Ref | None = None
-        """The reference made last, if no message has been taken since."""
+        """The reference marked last."""
         self._older = 0
+        """How many of the ordinary messages were there before it."""
+        self.limit = sys.maxsize
+        """From how many waiting messages on a sender must ask what is to become of one more."""
 
-    def length(self) -> int:
-        """How many messages wait."""
-        return len(self) + (len(self.saved) if self.saved else 0)
+    def __len__(self) -> int:
+        return len(self._urgent) + len(self._ordinary)
+
+    length = __len__
+
+    def messages(self) -> list[Any]:
+        """All that wait, in the order in which `take_first` would give them."""
+        return [*self._urgent, *self._ordinary]
+
+    def append(self, message: Any) -> None:
+        """An ordinary message has arrived."""
+        self._ordinary.append(message)
+
+    def extend(self, messages: Iterable[Any]) -> None:
+        """Ordinary messages have arrived, in this order."""
+        self._ordinary.extend(messages)
+
+    def append_urgent(self, message: Any) -> None:
+        """An urgent message has arrived: it goes before all ordinary ones, and behind earlier urgent ones."""
+        self._urgent.append(message)
 
     def mark(self, ref: Ref) -> None:
-        """`ref` has just been made: nothing that is here already can carry it."""
+        """`ref` has just been made: no ordinary message that is here already can carry it."""
         self._fresh = ref
-        self.simple = False
-        self._older = self.length()
+        self._older = len(self._ordinary)
 
     def take_first(self) -> Any:
         """The message at the head, or MISSING."""
-        self._fresh = None
-        if self.saved:
-            return self.saved.popleft()
-        self.simple = True
-        return self.popleft() if self else MISSING
+        if self._urgent:
+            return self._urgent.popleft()
+        return self._take_ordinary(0) if self._ordinary else MISSING
 
-    def take(self, pattern: Pattern, matches: Match) -> Any:
-        """The first message that `matches`, or MISSING; those passed over are not looked at by `take_new`."""
-        skip = self._older if pattern is not None and pattern is self._fresh else 0
-        self._fresh = None
-        found = self._take_saved(skip, matches)
-        if found is not MISSING:
-            return found
-        self._pass_over(skip - (len(self.saved) if self.saved else 0))
-        return self.take_new(matches)
-
-    def take_new(self, matches: Match) -> Any:
-        """The first message that `matches` among those nobody has looked at, or MISSING."""
-        while self:
-            message = self.popleft()
-            try:
-                found = matches(message)
-            except BaseException:
-                self.appendleft(message)
-                raise
-            if found:
-                return message
-            self._save(message)
-        return MISSING
+    def take(self, pattern: Pattern) -> Any:
+        """The first message that matches, or MISSING; then those passed over are not looked at by `take_new`."""
+        start = self._older if pattern is not None and pattern is self._fresh else 0
+        return self._take(matcher(pattern), 0, start)
 
     def flush(self, matches: Match) -> Any:
-        """Take the first message that `matches` without disturbing the order of any other, or MISSING."""
-        for queue in (self.saved, self):
-            found = _remove_first(queue, 0, matches) if queue else MISSING
-            if found is not MISSING:
-                self._fresh = None
-                return found
+        """Take the first message that `matches` out, wherever it stands, or MISSING."""
+        return self.take(matches)
+
+    def take_new(self, pattern: Pattern) -> Any:
+        """The first message that matches among those that arrived since the last `take` found none, or MISSING."""
+        return self._take(matcher(pattern), self._looked_urgent, self._looked)
+
+    def _take(self, matches: Match, urgent_from: int, ordinary_from: int) -> Any:
+        index = _find(self._urgent, urgent_from, matches)
+        if index is not None:
+            message = self._urgent[index]
+            del self._urgent[index]
+            return message
+        index = _find(self._ordinary, ordinary_from, matches)
+        if index is not None:
+            return self._take_ordinary(index)
+        self._looked_urgent, self._looked = len(self._urgent), len(self._ordinary)
         return MISSING
 
-    def _take_saved(self, skip: int, matches: Match) -> Any:
-        if not self.saved or skip >= len(self.saved):
-            return MISSING
-        return _remove_first(self.saved, skip, matches)
-
-    def _pass_over(self, count: int) -> None:
-        for _ in range(min(count, len(self))):
-            self._save(self.popleft())
-
-    def _save(self, message: Any) -> None:
-        if self.saved is None:
-            self.saved = deque()
-        self.simple = False
-        self.saved.append(message)
+    def _take_ordinary(self, index: int) -> Any:
+        message = self._ordinary[index]
+        del self._ordinary[index]
+        self._older -= index < self._older
+        self._looked -= index < self._looked
+        return message
 
 
-def _remove_first(queue: deque[Any], start: int, matches: Match) -> Any:
-    for index, message in enumerate(islice(queue, start, None), start):
-        if matches(message):
-            del queue[index]
-            return message
-    return MISSING
+def _find(queue: deque[Any], start: int, matches: Match) -> int | None:
+    """The index of the first match. By index, since near its tail a deque finds a place at once."""
+    index = start
+    while index < len(queue):  # a predicate is the user's code: it may send to this very mailbox
+        if matches(queue[index]):
+            return index
+        index += 1
+    return None
+
+
+if not TYPE_CHECKING and native is not None:
+    Mailbox = native.Mailbox
 
 
 def matcher(pattern: Pattern) -> Match:
     """The predicate that a pattern stands for.
 
     Args:
-        pattern: a type, a union or a tuple of types: instances of it; a `Ref`: what carries it as its `ref`, or a
-            tuple that starts with it; a function: what it returns true for.
+        pattern: None: any message; a type, a union or a tuple of types: instances of it; a `Ref`: what carries it as
+            its `ref`, or a tuple that starts with it; a function: what it returns true for.
 
     Raises:
         TypeError: it is none of these.
@@ -136,7 +145,13 @@ def matcher(pattern: Pattern) -> Match:
         return partial(_is_a, cast("Any", pattern))
     if callable(pattern) and not hasattr(pattern, "__origin__"):  # list[int] and typing.Union are callable, too
         return pattern
+    if pattern is None:
+        return _any
     raise TypeError(f"receive takes a type, a Ref or a predicate, not {pattern!r}")
+
+
+def _any(_message: object) -> bool:
+    return True
 
 
 def _is_a(classes: Any, message: object) -> bool:
@@ -152,3 +167,7 @@ def _carries(ref: Ref) -> Match:
         return carried is ref or carried == ref
 
     return matches
+
+
+if native is not None:
+    native.connect(missing=MISSING, union_type=UnionType)

@@ -171,7 +171,7 @@ class Node:
             self._registration.close()
         await _shut_down(self._runtime, timeout)
         self._runtime.close()
-        while self._runtime.scheduler.queue:  # noqa: ASYNC110  # there the killed are closed, by the loop's next turns
+        while self._runtime.scheduler.ready:  # noqa: ASYNC110  # there the killed are closed, by the loop's next turns
             await asyncio.sleep(0)
         if self._cluster is not None:
             await self._cluster.close()

@@ -1,44 +1,22 @@
-"""What a process can do: spawn, send, receive, link, monitor, exit. The low level on which behaviours are built.
+"""What a process can do beside sending and receiving: spawn, link, monitor, exit. Behaviours are built on it.
 
 Every function here acts for the process that calls it, and raises `NotInProcess` elsewhere.
 """
 
 from __future__ import annotations
 
-import types
-from collections.abc import Awaitable, Callable, Coroutine, Generator
-from math import inf
-from typing import Any, Final, Literal, TypeAlias, TypeVar, TypeVarTuple, cast, overload
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, Literal, TypeAlias, TypeVarTuple, overload
 
 from pydist.core.names import check_name
 from pydist.errors import Exit
-from pydist.mailbox import MISSING, Match, Pattern, matcher
-from pydist.process import REDUCTIONS, Process
-from pydist.runtime import Runtime
-from pydist.scheduler import IDLE, NEXT, PARK, running
-from pydist.terms import Alias, Destination, Down, Pid, Reason, Ref, RegisteredName
+from pydist.messaging import acting, current
+from pydist.terms import Alias, Down, Pid, Reason, Ref, RegisteredName
 
 MonitorAlias: TypeAlias = Literal["explicit_unalias", "demonitor", "reply_demonitor"]
 _MONITOR_ALIASES: Final = ("explicit_unalias", "demonitor", "reply_demonitor")
 
-T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
-
-
-def current() -> Process:
-    """The process that is running.
-
-    Raises:
-        NotInProcess: the caller is no process, but a plain task or no coroutine at all.
-    """
-    process: Process = getattr(running, "scheduler", IDLE).current
-    return process
-
-
-def acting() -> tuple[Process, Runtime]:
-    """The process that is running, and the runtime it belongs to."""
-    process = current()
-    return process, cast("Runtime", process.home)
 
 
 def self_pid() -> Pid:
@@ -94,127 +72,6 @@ def spawn(
     if link:
         runtime.link(parent, child.pid)
     return (child.pid, runtime.monitor(parent, child.pid)) if monitor else child.pid
-
-
-def send(target: Destination, message: Any) -> None:
-    """Send `message`; returns at once, and says nothing about delivery (Erlang's `!`).
-
-    Between a pair of processes the order of sending is the order of arrival. To a process that is dead, or a node that
-    can't be reached, it is silently lost. A local receiver gets the very object: treat what you have sent as frozen.
-
-    Args:
-        target: a pid, an alias, a name on this node, or `(name, node)`.
-        message: any value; for another node one that can cross the wire.
-
-    Raises:
-        UnknownName: nobody on this node has the name.
-        EncodeError: the message can't cross the wire; nothing was sent.
-        ConnectionFull: too much is waiting for that node; nothing was sent.
-    """
-    to: Any = target
-    try:
-        receiver = to.process
-        if receiver is not None and receiver.scheduler is running.scheduler:
-            # As Process.deliver, written out: this is the way of a local message.
-            receiver.mailbox.append(message)
-            if receiver.parked:
-                receiver.parked = False
-                receiver.scheduler.queue.append(receiver)
-            return
-    except AttributeError:
-        pass  # a name or an alias, or no process that sends; to ask that first would cost each message a twentieth
-    current().home.send(target, message)
-
-
-@overload
-def receive(pattern: None = None, timeout: float | None = None) -> Awaitable[Any]: ...
-@overload
-def receive(pattern: type[T], timeout: float | None = None) -> Awaitable[T]: ...
-@overload
-def receive(pattern: Match, timeout: float | None = None) -> Awaitable[Any]: ...
-@overload
-def receive(
-    pattern: types.UnionType | tuple[type[Any], ...] | Ref | None, timeout: float | None = None
-) -> Awaitable[Any]: ...
-@types.coroutine
-def receive(pattern: Pattern = None, timeout: float | None = None) -> Generator[Any, Any, Any]:
-    """Take the first message that matches, and wait for one if there is none (Erlang's `receive ... after`).
-
-    Without the `await` nothing is received, and nothing warns of it.
-
-    Args:
-        pattern: None for any message; a type, a union or a tuple of types; a `Ref` for what carries it (a `Down`, a
-            reply, a tuple that starts with it); or a predicate. Messages that don't match stay, in order.
-        timeout: seconds to wait at most; 0 looks once at what is there; None waits for ever.
-
-    Raises:
-        TimeoutError: no such message in time.
-        ValueError: the timeout is not a number.
-        Exit: the process has got an exit signal; let it pass.
-    """
-    try:
-        process: Process = running.scheduler.current
-    except AttributeError:
-        process = current()
-    mailbox = process.mailbox
-    if pattern is not None or timeout is not None or not mailbox.simple:
-        return (yield from _receive(process, pattern, timeout))
-    if mailbox:
-        process.reductions -= 1
-        if process.reductions <= 0:
-            yield from _interrupted(process)
-        return mailbox.popleft()
-    while True:
-        yield PARK
-        try:
-            return mailbox.popleft()
-        except IndexError:  # woken by a cancellation that was taken back
-            continue
-
-
-def _interrupted(process: Process) -> Generator[Any, Any, None]:
-    """Let others have their turn; go no further if an exit signal has come."""
-    if process.dying:
-        yield PARK
-    process.reductions = REDUCTIONS
-    yield NEXT
-
-
-def _receive(process: Process, pattern: Pattern, timeout: float | None) -> Generator[Any, Any, Any]:
-    mailbox = process.mailbox
-    process.reductions -= 1
-    if process.reductions <= 0:
-        yield from _interrupted(process)
-    matches = _any if pattern is None else matcher(pattern)
-    message = mailbox.take_first() if pattern is None else mailbox.take(pattern, matches)
-    if message is not MISSING:
-        return message
-    if timeout is not None:
-        _arm(process, timeout)
-    try:
-        while True:
-            yield PARK
-            message = mailbox.take_new(matches)
-            if message is not MISSING:
-                return message
-            if process.timed_out:
-                raise TimeoutError(f"no message within {timeout} s")
-    finally:
-        process.deadline = inf
-        process.timed_out = False
-
-
-def _any(_message: object) -> bool:
-    return True
-
-
-def _arm(process: Process, timeout: float) -> None:
-    if timeout <= 0:
-        raise TimeoutError("no message is there")
-    if not timeout > 0:
-        raise ValueError(f"a timeout is a number of seconds, not {timeout}")
-    if timeout < inf:
-        process.home.timers.arm(process, timeout)
 
 
 def _check_pid(function: str, pid: object) -> None:

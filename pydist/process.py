@@ -13,8 +13,6 @@ Known limit: a coroutine that never awaits can't be stopped, and children in a `
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
-from contextvars import Context
 from math import inf
 from traceback import format_exception
 from typing import Any, Final, Protocol, cast
@@ -25,7 +23,6 @@ from pydist import reports
 from pydist.core.relations import Relations, Target
 from pydist.dead_letters import DeadReason
 from pydist.errors import Exit
-from pydist.mailbox import Mailbox
 from pydist.scheduler import RunnableTask, Scheduler
 from pydist.terms import (
     KILL,
@@ -45,10 +42,6 @@ from pydist.timers import Entry, Timers
 
 log = structlog.get_logger("pydist")
 
-REDUCTIONS: Final = 1000
-"""How many messages a process may take before others get their turn."""
-_PATIENCE: Final = 3
-"""How often a dying process may go on as if nothing had happened before it is closed."""
 _WITH_MONITOR: Final = frozenset({"demonitor", "reply_demonitor"})
 """The aliases that end with their monitor."""
 
@@ -95,49 +88,15 @@ class Home(Protocol):
 class Process(RunnableTask):
     """A process of a node. Users see its `Pid`; this object is the runtime's, and asyncio's current task."""
 
-    __slots__ = (
-        "_patience",
-        "aliases",
-        "deadline",
-        "dying",
-        "exit_reason",
-        "home",
-        "label",
-        "last_message",
-        "mailbox",
-        "parent",
-        "pid",
-        "reductions",
-        "relations",
-        "timed_out",
-        "timer",
-        "trapping",
-    )
+    __slots__ = ("last_message",)
 
-    def __init__(
-        self, pid: Pid, coroutine: Coroutine[Any, Any, Any], home: Home, context: Context, parent: Pid | None
-    ) -> None:
-        super().__init__(coroutine, home.scheduler, context)
-        self.pid = pid
-        self.home = home
-        self.parent = parent
-        self.label: str = getattr(coroutine, "__qualname__", repr(coroutine))
-        """The function it runs, for people."""
-        self.mailbox = Mailbox()
-        self.relations: Relations | None = None
-        self.aliases: dict[int, AliasEnd] | None = None
-        """Numbers of the refs at which it can be reached by an `Alias`, and what ends each of these."""
-        self.trapping = False
-        self.dying = False
-        """It has been told to exit, and cleans up."""
-        self.exit_reason: Reason = NORMAL
-        self.reductions = REDUCTIONS
-        self.deadline = inf
-        self.timer: Entry | None = None
-        self.timed_out = False
-        self._patience = _PATIENCE
-        self.last_message: Any
-        """Set by a behaviour that fails in a handler, for the crash report: the message it was at."""
+    home: Home
+    relations: Relations | None
+    aliases: dict[int, AliasEnd] | None
+    """Numbers of the refs at which it can be reached by an `Alias`, and what ends each of these."""
+    timer: Entry | None
+    last_message: Any
+    """Set by a behaviour that fails in a handler, for the crash report: the message it was at."""
 
     def __repr__(self) -> str:
         return f"<Process {self.label} {self.pid}>"

@@ -33,7 +33,11 @@ from pydist.addresses import Via
 from pydist.core.entries import Entries
 from pydist.core.names import check_name
 from pydist.errors import AlreadyRegistered, UnknownName
-from pydist.primitives import acting, published, self_pid
+from pydist.messaging import acting
+from pydist.primitives import (
+    published,
+    self_pid,
+)
 from pydist.registry_keeper import Keeper, Keys, Table
 from pydist.terms import Pid
 

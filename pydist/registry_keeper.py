@@ -8,7 +8,12 @@ from typing import Any, Literal, TypeAlias
 from pydist.core.entries import Entries, Entry
 from pydist.gen_server import GenServer
 from pydist.message import Message
-from pydist.primitives import acting, publish, send, trap_exit, whereis
+from pydist.messaging import acting, send
+from pydist.primitives import (
+    publish,
+    trap_exit,
+    whereis,
+)
 from pydist.process import Process
 from pydist.terms import Exited, Pid
 

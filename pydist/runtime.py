@@ -137,7 +137,7 @@ class Runtime:
         self.node = node
         self.creation = creation
         self.table: dict[int, Process] = {}
-        self.scheduler = Scheduler(loop, self.table)
+        self.scheduler = Scheduler(loop)
         self.timers = Timers(loop)
         self.message_timers = MessageTimers(self.timers, self.send)
         self.names: Names[Process] = Names()

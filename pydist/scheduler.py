@@ -2,11 +2,10 @@
 
 One `call_soon` runs up to `ROUNDS * STEPS` steps, and then lets the loop see to its sockets and timers; sooner, if
 `SLICE` seconds are over at the end of a round. Long steps can make a round longer than that. While a task runs it is
-asyncio's current task, and runs in its own context: a twentieth of the instructions of a local round trip, and it buys
-all of asyncio inside a process.
+asyncio's current task, and runs in its own context: that buys all of asyncio inside a process.
 
 `running` finds the task that runs on this thread. `asyncio.current_task()` would too, but before Python 3.12 each call
-of it asks the operating system for the process id; a thread-local costs a fifth of that, and is asked twice a message.
+of it asks the operating system for the process id.
 """
 
 from __future__ import annotations
@@ -16,13 +15,13 @@ import sys
 import threading
 from asyncio.tasks import _leave_task
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from contextvars import Context
-from itertools import repeat, starmap
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from pydist.errors import NotInProcess
+from pydist.speedups import native
 from pydist.stepped_task import SteppedTask
 
 if sys.version_info < (3, 12):
@@ -69,9 +68,6 @@ class RunnableTask(SteppedTask):
         coroutine, self.coroutine = self.coroutine, None
         if coroutine is None:
             return
-        # So that it goes with this step. A coroutine that catches everything gets a last GeneratorExit from the garbage
-        # collector; if that came outside a process, a receive would raise for ever what a loop around it swallows.
-        del self.send
         for _ in range(CLOSES):
             # It is dead already: whatever its clean-up raises, even a refusal to be closed, interests nobody.
             with suppress(BaseException):
@@ -79,108 +75,20 @@ class RunnableTask(SteppedTask):
                 return
 
 
-class Scheduler:
-    """The run queue; one for each node."""
-
-    __slots__ = ("_scheduled", "after_batch", "current", "loop", "outside", "queue", "table")
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, table: dict[int, Any]) -> None:
-        self.loop = loop
-        self.table = table
-        """The processes of the node, by number."""
-        self.outside = Context()
-        self.queue: deque[Any] = deque()
-        self.current: Any = None
-        """The task that runs."""
-        self.after_batch: Callable[[], None] | None = None
-        """Called behind each batch: what the tasks have sent to other nodes can go out together."""
-        self._scheduled = False
-
-    def enqueue(self, task: RunnableTask) -> None:
-        """Step `task` soon; it must not stand in the queue already."""
-        self.queue.append(task)
-        if not self._scheduled:
-            self._scheduled = True
-            self.loop.call_soon(self.run_batch, context=self.outside)
-
-    def run_batch(self) -> None:
-        """Step what is ready, within the budget of one turn of the loop.
-
-        Whoever has just woken tasks in a callback of the loop may call this at its end, and save them a turn.
-        """
-        loop, queue = self.loop, self.queue
-        if not queue:
-            return
-        self._scheduled = True
-        running.scheduler = self
-        deadline = loop.time() + SLICE
-        try:
-            for _ in range(ROUNDS):
-                self._run(loop, starmap(queue.popleft, repeat((), STEPS)))
-                if loop.time() > deadline:
-                    break
-        except (
-            IndexError
-        ):  # the queue is empty; nothing else here raises it, since what a task raises ends with the task
-            pass
-        finally:
-            running.scheduler = IDLE
-            _leave_task(loop, self.current)
-            self.current = None
-            self._scheduled = bool(queue)
-            if queue:
-                loop.call_soon(self.run_batch, context=self.outside)
-            if self.after_batch is not None:
-                self.after_batch()
-
-    def _run(self, loop: asyncio.AbstractEventLoop, ready: Iterator[Any]) -> None:
-        park, current = PARK, _current_tasks
-        for task in ready:
-            self.current = current[loop] = task
-            try:
-                yielded = _step_unusual(task) if task.unusual else task.context.run(task.send, None)
-            except StopIteration as stop:
-                task.ended(stop.value, None)
-            except (KeyboardInterrupt, SystemExit) as error:
-                task.ended(None, error)
-                loop.call_soon(_raise, error)  # from the loop itself, whichever callback this batch runs in
-            except BaseException as error:  # noqa: BLE001  # this is where every process's error ends
-                task.ended(None, error)
-            else:
-                if yielded is park and not task.unusual:
-                    task.parked = True
-                else:
-                    self._yielded(task, yielded)
-
-    def _yielded(self, task: RunnableTask, yielded: Any) -> None:
-        """The rarer things a coroutine can yield."""
-        if task.over:
-            task.close()
-        elif yielded is PARK:
-            task.park()
-        elif yielded is NEXT:
-            self.queue.append(task)
-        elif yielded is None:  # asyncio.sleep(0): the event loop's own tasks are to have a turn as well
-            self.loop.call_soon(self.enqueue, task, context=self.outside)
-        elif getattr(yielded, "_asyncio_future_blocking", None):
-            task.await_future(yielded)
-        else:
-            foreign = RuntimeError(f"a process can't await what yields {yielded!r}; is it of another async library?")
-            task.throw_soon(foreign)
-            self.queue.append(task)
+def not_in_process() -> NoReturn:
+    """Raise what a function that needs a process raises elsewhere."""
+    raise NotInProcess(
+        "this works inside a pydist process only: start one with spawn(), pydist.run() or Node.run(). "
+        "A task that a process has started (gather, create_task, wait_for before Python 3.12) is not that process"
+    )
 
 
 class _Idle:
     """Stands in `running` for the scheduler while none runs."""
 
-    table: Final[dict[int, Any]] = {}
-
     @property
     def current(self) -> Any:
-        raise NotInProcess(
-            "this works inside a pydist process only: start one with spawn(), pydist.run() or Node.run(). "
-            "A task that a process has started (gather, create_task, wait_for before Python 3.12) is not that process"
-        )
+        not_in_process()
 
 
 IDLE: Final = _Idle()
@@ -192,14 +100,152 @@ An instance of `threading.local` itself: of a subclass with a default, each look
 """
 
 
+class RunQueue:
+    """The tasks that are ready, and the loop that steps them. `Scheduler` says what to do with all that is rare."""
+
+    __slots__ = ("_queue", "current", "loop", "steps")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.current: Any = None
+        """The task that runs, or None."""
+        self.steps = 0
+        """How many steps have begun."""
+        self._queue: deque[Any] = deque()
+
+    @property
+    def ready(self) -> int:
+        """How many tasks are to be stepped."""
+        return len(self._queue)
+
+    def push(self, task: Any) -> None:
+        """Put `task` behind the others; whoever does so outside a step uses `enqueue`."""
+        self._queue.append(task)
+
+    def run(self, steps: int) -> None:
+        """Step the first `steps` tasks, or as many as there are."""
+        outer = getattr(running, "scheduler", IDLE)
+        running.scheduler = self
+        try:
+            for _ in range(steps):
+                if not self._queue:
+                    break
+                self.steps += 1
+                self.current = _current_tasks[self.loop] = task = self._queue.popleft()
+                self._step(task)
+        finally:
+            running.scheduler = outer
+            if self.current is not None:
+                _leave_task(self.loop, self.current)
+                self.current = None
+
+    def _step(self, task: Any) -> None:
+        if task.over or task.coroutine is None:
+            task.close()
+            return
+        try:
+            yielded = _step_unusual(task) if task.unusual else task.context.run(task.coroutine.send, None)
+        except StopIteration as stop:
+            task.ended(stop.value, None)
+        except BaseException as error:  # noqa: BLE001  # this is where every process's error ends
+            self.raised(task, error)
+        else:
+            if yielded is PARK and not task.unusual:
+                task.parked = True
+            else:
+                self.yielded(task, yielded)
+
+    def yielded(self, task: Any, what: Any) -> None:
+        """A coroutine has yielded something rarer than PARK."""
+        raise NotImplementedError
+
+    def raised(self, task: Any, error: BaseException) -> None:
+        """A coroutine has raised `error`."""
+        raise NotImplementedError
+
+
+def _step_unusual(task: RunnableTask) -> Any:
+    coroutine: Any = task.coroutine
+    thrown = task.take_thrown()
+    return task.context.run(coroutine.send, None) if thrown is None else task.context.run(coroutine.throw, thrown)
+
+
+if not TYPE_CHECKING and native is not None:
+    RunQueue = native.RunQueue
+
+
+class Scheduler(RunQueue):
+    """The run queue of one node, between the turns of its event loop."""
+
+    __slots__ = ("_scheduled", "after_batch", "outside")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop)
+        self.outside = Context()
+        """A context that no task runs in; for callbacks of the event loop."""
+        self.after_batch: Callable[[], None] | None = None
+        """Called behind each batch: what the tasks have sent to other nodes can go out together."""
+        self._scheduled = False
+
+    def enqueue(self, task: Any) -> None:
+        """Step `task` soon; it must not stand in the queue already."""
+        self.push(task)
+        if not self._scheduled:
+            self._scheduled = True
+            self.loop.call_soon(self.run_batch, context=self.outside)
+
+    def run_batch(self) -> None:
+        """Step what is ready, within the budget of one turn of the loop.
+
+        Whoever has just woken tasks in a callback of the loop may call this at its end, and save them a turn.
+        """
+        if not self.ready:
+            return
+        self._scheduled = True
+        deadline = self.loop.time() + SLICE
+        try:
+            for _ in range(ROUNDS):
+                self.run(STEPS)
+                if not self.ready or self.loop.time() > deadline:
+                    break
+        finally:
+            self._scheduled = self.ready > 0
+            if self._scheduled:
+                self.loop.call_soon(self.run_batch, context=self.outside)
+            if self.after_batch is not None:
+                self.after_batch()
+
+    def raised(self, task: Any, error: BaseException) -> None:
+        """A coroutine has raised `error`: that is its end."""
+        task.ended(None, error)
+        if isinstance(error, KeyboardInterrupt | SystemExit):
+            self.loop.call_soon(_raise, error)  # from the loop itself, whichever callback this batch runs in
+
+    def yielded(self, task: Any, what: Any) -> None:
+        """A coroutine has yielded something rarer than PARK."""
+        if task.over:
+            task.close()
+        elif what is PARK:
+            task.park()
+        elif what is NEXT:
+            self.push(task)
+        elif what is None:  # asyncio.sleep(0): the event loop's own tasks are to have a turn as well
+            self.loop.call_soon(self.enqueue, task, context=self.outside)
+        elif getattr(what, "_asyncio_future_blocking", None):
+            task.await_future(what)
+        else:
+            foreign = RuntimeError(f"a process can't await what yields {what!r}; is it of another async library?")
+            task.throw_soon(foreign)
+            self.push(task)
+
+
 def _raise(error: BaseException) -> None:
     raise error
 
 
-def _step_unusual(task: RunnableTask) -> Any:
-    coroutine = task.coroutine
-    if task.over or coroutine is None:
-        task.close()
-        return None
-    thrown = task.take_thrown()
-    return task.context.run(task.send, None) if thrown is None else task.context.run(coroutine.throw, thrown)
+if native is not None:
+    native.connect(park=PARK, next_turn=NEXT, not_in_process=not_in_process)
+    if sys.version_info < (3, 12):
+        native.connect(current_tasks=_current_tasks)
+    else:
+        native.connect(swap_current_task=_swap_current_task)

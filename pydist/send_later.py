@@ -12,7 +12,7 @@ from sys import float_info
 from typing import Any, Final
 
 from pydist.core.names import check_name
-from pydist.primitives import acting
+from pydist.messaging import acting
 from pydist.process import Process
 from pydist.runtime import Runtime
 from pydist.terms import Pid, Ref, Timeout

@@ -16,7 +16,7 @@ import structlog
 
 from pydist.children import ChildSpec, Failed
 from pydist.errors import Exit, StartError
-from pydist.primitives import acting
+from pydist.messaging import acting
 from pydist.process import crash_of
 from pydist.terms import Pid
 

@@ -14,71 +14,20 @@ inside it. Three things are less obvious:
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Coroutine
 from contextvars import Context
-from typing import TYPE_CHECKING, Any, Protocol, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
+
+from pydist.task_state import TaskState
 
 if TYPE_CHECKING:
     from types import FrameType
 
 
-class Stepper(Protocol):
-    """What a task needs of its scheduler."""
+class SteppedTask(TaskState):
+    """The face of `asyncio.Task`."""
 
-    loop: asyncio.AbstractEventLoop
-    outside: Context
-    """A context that no task runs in; for callbacks of the event loop."""
-    queue: deque[Any]
-    """The tasks to be stepped next."""
-
-    def enqueue(self, task: Any, /) -> None:
-        """Step `task` soon."""
-        ...
-
-
-class SteppedTask:
-    """The face of `asyncio.Task`, and the state that stepping needs."""
-
-    __slots__ = (
-        "__weakref__",
-        "_callbacks",
-        "_cancel_message",
-        "_cancel_requests",
-        "_exception",
-        "_fut_waiter",
-        "_must_cancel",
-        "_result",
-        "context",
-        "coroutine",
-        "over",
-        "parked",
-        "scheduler",
-        "send",
-        "thrown",
-        "unusual",
-    )
-
-    def __init__(self, coroutine: Coroutine[Any, Any, Any], scheduler: Stepper, context: Context) -> None:
-        self.coroutine: Coroutine[Any, Any, Any] | None = coroutine
-        self.scheduler = scheduler
-        self.send = coroutine.send
-        self.context = context
-        self.parked = True
-        """Waits until somebody wakens it; otherwise it stands in the run queue, runs, or awaits a future."""
-        self.over = False
-        """Has ended."""
-        self.unusual = False
-        """The next step is no plain one: something is to be thrown, or the task has ended."""
-        self.thrown: BaseException | None = None
-        """What the next step throws into the coroutine."""
-        self._fut_waiter: asyncio.Future[Any] | None = None
-        self._must_cancel = False
-        self._cancel_requests = 0
-        self._cancel_message: Any = None
-        self._callbacks: list[tuple[Callable[[Any], object], Context]] | None = None
-        self._result: Any = None
-        self._exception: BaseException | None = None
+    __slots__ = ("__weakref__",)
 
     # -- what the scheduler and the process use
 
@@ -196,7 +145,8 @@ class SteppedTask:
 
     def get_loop(self) -> asyncio.AbstractEventLoop:
         """The event loop."""
-        return self.scheduler.loop
+        loop: asyncio.AbstractEventLoop = self.scheduler.loop
+        return loop
 
     def get_coro(self) -> Coroutine[Any, Any, Any] | None:
         """The coroutine; None once it has ended."""

@@ -16,11 +16,10 @@ from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
 from pydist.core.restart import Shutdown
 from pydist.mailbox import MISSING
+from pydist.messaging import acting, receive
 from pydist.primitives import (
-    acting,
     exit,  # noqa: A004  # OTP's name
     monitor,
-    receive,
     unlink,
 )
 from pydist.terms import KILL, SHUTDOWN, Down, Exited, Pid, Reason, Ref

@@ -33,7 +33,11 @@ from pydist.errors import EncodeError
 from pydist.gen import NO_REPLY, Stop
 from pydist.gen_server import GenServer
 from pydist.message import Message, Request
-from pydist.primitives import acting, current, self_pid, send, trap_exit
+from pydist.messaging import acting, current, send
+from pydist.primitives import (
+    self_pid,
+    trap_exit,
+)
 from pydist.reports import supervisor_report
 from pydist.starting import never_again, start
 from pydist.stopping import stop

@@ -34,7 +34,7 @@ from pydist.addresses import Name
 from pydist.children import ChildKey, ChildSpec, Failed, check_specs
 from pydist.core.restart import AutoShutdown, RestartBudget, RestartPolicy, Strategy
 from pydist.gen import Stop
-from pydist.primitives import current
+from pydist.messaging import current
 from pydist.reports import progress_report, supervisor_report
 from pydist.supervising import Child, Supervising, without_start
 from pydist.terms import SHUTDOWN, Pid, Reason

@@ -6,13 +6,14 @@ pid (`id` and `serial`) are one 64-bit `number` here, and `creation` is the inca
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal, Self, TypeAlias, final
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias, final
 from weakref import WeakValueDictionary
 
 import attrs
 
 from pydist.errors import BadNodeName
 from pydist.message import Message
+from pydist.speedups import native
 
 
 @final
@@ -115,6 +116,10 @@ class Ref(_Identifier):
     __slots__ = ()
 
 
+if not TYPE_CHECKING and native is not None:
+    Pid, Ref = native.Pid, native.Ref
+
+
 @final
 @attrs.frozen
 class Alias:
@@ -175,6 +180,9 @@ NOPROC: Final = Atom("noproc")
 NOCONNECTION: Final = Atom("noconnection")
 
 Reason: TypeAlias = Any
+
+if native is not None:
+    native.connect(normal=NORMAL)
 
 
 def is_shutdown(reason: Reason) -> bool:

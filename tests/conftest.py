@@ -16,6 +16,35 @@ from pydist import Node, NodeUp, connect, monitor_nodes, receive
 from pydist.epmd import Server, listen
 from pydist.transport.memory import MemoryNetwork
 
+TWINS = (
+    "tests/behaviours",
+    "tests/model",
+    "tests/test_asyncio_inside.py",
+    "tests/test_bad_input.py",
+    "tests/test_exit",
+    "tests/test_kill.py",
+    "tests/test_mailbox.py",
+    "tests/test_messaging.py",
+    "tests/test_primitives.py",
+    "tests/test_process",
+    "tests/test_router",
+    "tests/test_runtime",
+    "tests/test_scheduler.py",
+    "tests/test_spawn.py",
+    "tests/test_stepped_task.py",
+    "tests/test_terms.py",
+    "tests/test_timers.py",
+)
+"""What is run on pure Python, too."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark what is run a second time without the twin in C."""
+    for item in items:
+        if item.path.relative_to(config.rootpath).as_posix().startswith(TWINS) and "real" not in item.keywords:
+            item.add_marker("twin")
+
+
 StartNode = Callable[..., Awaitable[Node]]
 
 

@@ -16,7 +16,7 @@ from pydist import (
     receive,
     spawn,
 )
-from pydist.primitives import current
+from pydist.messaging import current
 from tests.virtual_time import run_process
 
 P = ParamSpec("P")
@@ -69,8 +69,7 @@ def plain(reason: Any) -> Any:
 
 def mailbox() -> list[Any]:
     """What waits in the mailbox of the calling process, oldest first."""
-    box = current().mailbox
-    return [*(box.saved or ()), *box]
+    return current().mailbox.messages()
 
 
 def links_and_monitors(pid: Pid | None = None) -> tuple[int, int, int, int]:

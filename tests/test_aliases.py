@@ -29,7 +29,10 @@ from pydist import (
     start_timer,
     unalias,
 )
-from pydist.primitives import MonitorAlias, acting, current
+from pydist.messaging import acting, current
+from pydist.primitives import (
+    MonitorAlias,
+)
 from tests.helpers import ended, in_process, links_and_monitors, mailbox, passed
 
 HERE = "nonode@nohost"
@@ -209,7 +212,7 @@ def test_what_the_end_of_a_monitor_does_to_its_alias(
         demonitor(ref)
         send(here, "late")
         assert (mailbox(), unalias(here)) == (after_demonitor, bool(after_demonitor))
-        current().mailbox.clear()
+        current().mailbox.flush(lambda _: True)
 
         pid = spawn(wait)
         ref, here = monitor(pid, alias=end)

@@ -14,7 +14,7 @@ from aiohttp import ClientSession, web
 
 from pydist import Exited, NotInProcess, receive, self_pid, send, spawn, trap_exit
 from pydist import exit as send_exit
-from pydist.primitives import current
+from pydist.messaging import current
 
 Run = Callable[[Callable[[], Coroutine[Any, Any, Any]]], Any]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydist import Alias, Pid, exit, monitor, receive, self_pid, send, spawn  # noqa: A004  # OTP's name
 from pydist.dead_letters import DeadLetter, DeadLetters
-from pydist.primitives import acting
+from pydist.messaging import acting
 from tests.helpers import end, in_process
 
 

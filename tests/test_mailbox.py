@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import tracemalloc
 import typing
 from collections.abc import Callable
+from functools import partial
+from operator import eq, is_
 from typing import Any
 
 import pytest
@@ -35,6 +38,8 @@ class Model:
     def __init__(self) -> None:
         self.box = Mailbox()
         self.list: list[tuple[Any, int]] = []
+        self.urgent = 0
+        """How many of them are urgent."""
         self.refs: list[Ref] = []
         self.count = 0
 
@@ -43,10 +48,17 @@ class Model:
         self.box.append((kind, self.count))
         self.list.append((kind, self.count))
 
+    def deliver_urgent(self, kind: object) -> None:
+        self.count += 1
+        self.box.append_urgent((kind, self.count))
+        self.list.insert(self.urgent, (kind, self.count))
+        self.urgent += 1
+
     def first(self, kind: object) -> Any:
         found = next((message for message in self.list if message[0] == kind), None)
         if found is None:
             return MISSING
+        self.urgent -= self.list.index(found) < self.urgent
         self.list.remove(found)
         return found
 
@@ -60,23 +72,24 @@ class Model:
 
     def take_first(self, _: int) -> None:
         expected = self.list.pop(0) if self.list else MISSING
+        self.urgent = max(self.urgent - 1, 0)
         assert self.box.take_first() == expected
 
     def take(self, kind: int) -> None:
-        assert self.box.take(of_kind(kind), of_kind(kind)) == self.first(kind)
+        assert self.box.take(of_kind(kind)) == self.first(kind)
 
     def take_ref(self, which: int) -> None:
         if self.refs:
             ref = self.refs[-1 - which % len(self.refs)]
-            assert self.box.take(ref, matcher(ref)) == self.first(ref)
+            assert self.box.take(ref) == self.first(ref)
 
     def wait(self, kind: int) -> None:
         """A receive that waits while one of each kind comes."""
-        found = self.box.take(of_kind(kind), of_kind(kind))
+        found = self.box.take(of_kind(kind))
         assert found == self.first(kind)
         for new in range(3):
             if found is MISSING:
-                self.deliver(new)
+                self.deliver_urgent(new) if new == 1 else self.deliver(new)
                 found = self.box.take_new(of_kind(kind))
                 assert found == self.first(kind)
 
@@ -90,6 +103,7 @@ def of_kind(kind: object) -> Callable[[Any], bool]:
 
 ACTIONS = [
     Model.deliver,
+    Model.deliver_urgent,
     Model.mark,
     Model.answer,
     Model.take_first,
@@ -105,8 +119,12 @@ def test_a_mailbox_is_a_list_that_is_searched_from_its_head(history: list[tuple[
     model = Model()
     for action, argument in history:
         action(model, argument)
-        assert model.box.length() == len(model.list)
+        assert (len(model.box), model.box.messages()) == (len(model.list), model.list)
     assert drained(model.box) == model.list
+
+
+def nothing(_message: object) -> bool:
+    return False
 
 
 class Watched:
@@ -124,7 +142,7 @@ class Watched:
 def test_a_fresh_reference_is_looked_for_in_newer_messages_only(passed_over: int) -> None:
     older = [Watched() for _ in range(1000)]
     box = filled(*older[:passed_over])
-    assert box.take(of_kind(0), lambda _: False) is MISSING
+    assert box.take(nothing) is MISSING
     box.extend(older[passed_over:])
     ref = Ref("a@h", 1, 1)
     box.mark(ref)
@@ -132,18 +150,79 @@ def test_a_fresh_reference_is_looked_for_in_newer_messages_only(passed_over: int
     box.append(newer)
     box.append((ref, "answer"))
     Watched.looks = 0
-    assert box.take(ref, matcher(ref)) == (ref, "answer")
+    assert box.take(ref) == (ref, "answer")
     assert Watched.looks == 1
     assert drained(box) == [*older, newer]
 
 
-def test_a_reference_is_fresh_no_longer_once_a_message_was_taken() -> None:
-    box = filled("old")
+@pytest.mark.parametrize("taken", ["first", "middle", "all"])
+def test_a_reference_stays_fresh_whatever_older_messages_are_taken_meanwhile(taken: str) -> None:
+    older = [Watched() for _ in range(10)]
+    box = filled(*older)
     ref = Ref("a@h", 1, 1)
     box.mark(ref)
     box.append((ref, "answer"))
-    assert box.take_first() == "old"
-    assert box.take(ref, matcher(ref)) == (ref, "answer")
+    left = {"first": older[1:], "middle": [*older[:5], *older[6:]], "all": []}[taken]
+    for gone in [each for each in older if each not in left]:
+        assert box.take(partial(is_, gone)) is gone
+    Watched.looks = 0
+    assert (box.take(ref), Watched.looks) == ((ref, "answer"), 0)
+    assert drained(box) == left
+
+
+def test_urgent_messages_stand_before_all_others_in_the_order_of_their_arrival() -> None:
+    box = filled("a", "b")
+    box.append_urgent("U")
+    box.append("c")
+    box.append_urgent("V")
+    assert (len(box), box.messages()) == (5, ["U", "V", "a", "b", "c"])
+    assert drained(box) == ["U", "V", "a", "b", "c"]
+
+
+def test_a_receive_that_waits_looks_at_an_urgent_message_too_and_not_again_at_those_before() -> None:
+    looked_at: list[str] = []
+
+    def matches(message: str) -> bool:
+        looked_at.append(message)
+        return message == "V"
+
+    box = filled("a", "b")
+    box.append_urgent("T")
+    assert box.take(matches) is MISSING
+    box.append_urgent("U")
+    box.append("c")
+    assert box.take_new(matches) is MISSING
+    box.append_urgent("V")
+    assert (box.take_new(matches), looked_at) == ("V", ["T", "a", "b", "U", "c", "V"])
+    assert drained(box) == ["T", "U", "a", "b", "c"]
+
+
+def test_a_reference_is_looked_for_among_urgent_messages_too() -> None:
+    box = filled("a")
+    ref = Ref("a@h", 1, 1)
+    box.mark(ref)
+    box.append_urgent((ref, "urgent"))
+    box.append((ref, "answer"))
+    assert (box.take(ref), box.take(ref), drained(box)) == ((ref, "urgent"), (ref, "answer"), ["a"])
+
+
+def test_a_place_in_the_middle_is_found_in_a_ring_that_has_turned() -> None:
+    box = filled(*range(7))
+    for number in range(5):
+        assert box.take_first() == number
+    box.extend(range(7, 13))
+    assert [box.take(partial(eq, wanted)) for wanted in (11, 6, 9)] == [11, 6, 9]
+    assert drained(box) == [5, 7, 8, 10, 12]
+
+
+def test_a_mailbox_that_was_long_and_is_empty_gives_its_memory_back() -> None:
+    box = filled(*range(100_000))
+    drained(box)
+    tracemalloc.start()
+    box.append("x")
+    grown, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (grown < 2_000, drained(box)) == (True, ["x"])
 
 
 def test_a_receive_that_waits_looks_at_new_messages_only() -> None:
@@ -154,7 +233,7 @@ def test_a_receive_that_waits_looks_at_new_messages_only() -> None:
         return message == 1003
 
     box = filled(*range(1000))
-    assert box.take(matches, matches) is MISSING
+    assert box.take(matches) is MISSING
     taken: list[object] = []
     for new in range(1000, 1004):
         box.append(new)
@@ -172,9 +251,9 @@ def test_a_predicate_that_raises_loses_no_message(passed_over: bool) -> None:
 
     box = filled("a", "b", "c")
     if passed_over:
-        assert box.take(of_kind(0), lambda _: False) is MISSING
+        assert box.take(nothing) is MISSING
     with pytest.raises(ValueError, match="b"):
-        box.take(breaks, breaks)
+        box.take(breaks)
     assert drained(box) == ["a", "b", "c"]
 
 

@@ -44,7 +44,7 @@ from pydist import (
 )
 from pydist import exit as send_exit
 from pydist.errors import NotInProcess
-from pydist.primitives import acting, current
+from pydist.messaging import acting, current
 from tests.virtual_time import run_process
 
 SOMEBODY = Pid("nonode@nohost", 4711, 1)
@@ -75,7 +75,7 @@ def now() -> float:
 def rest() -> list[Any]:
     """What is in the mailbox of the calling process, in order."""
     mailbox = current().mailbox
-    return [*(mailbox.saved or ()), *mailbox]
+    return mailbox.messages()
 
 
 def is_three(message: object) -> bool:

@@ -30,7 +30,7 @@ from pydist import (
     whereis,
 )
 from pydist import exit as send_exit
-from pydist.primitives import current
+from pydist.messaging import current
 from tests.helpers import WAITS, Waits, cleaning, end_of, wait_for_message
 from tests.virtual_time import run_process
 

@@ -25,7 +25,7 @@ from pydist import (
     send,
     spawn,
 )
-from pydist.primitives import current
+from pydist.messaging import current
 from tests.helpers import ended, in_process
 from tests.virtual_time import run_process
 

@@ -32,7 +32,7 @@ from pydist import (
     whereis,
 )
 from pydist import exit as send_exit
-from pydist.primitives import acting, current
+from pydist.messaging import acting, current
 from tests.virtual_time import run_process
 
 HERE = "nonode@nohost"

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from pydist import Crash, Node, Pid, receive, self_pid, send, spawn
-from pydist.primitives import acting, current
-from pydist.process import REDUCTIONS
+from pydist.messaging import acting, current
 from pydist.scheduler import ROUNDS, STEPS
+from pydist.task_state import REDUCTIONS
 from tests.virtual_time import VirtualLoop, run_process
 
 
@@ -145,9 +145,9 @@ def test_a_woken_process_has_left_the_queue_when_it_waits_again() -> None:
             send(pid, 1)
             send(pid, 2)
         _, runtime = acting()
-        queued = len(runtime.scheduler.queue)
+        queued = runtime.scheduler.ready
         await asyncio.sleep(1)
-        return [queued, len(runtime.scheduler.queue), len(runtime.table)]
+        return [queued, runtime.scheduler.ready, len(runtime.table)]
 
     assert run_process(main) == [50, 0, 1]
 

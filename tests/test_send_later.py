@@ -31,7 +31,7 @@ from pydist import (
     unregister,
 )
 from pydist.message_timers import MessageTimer
-from pydist.primitives import acting
+from pydist.messaging import acting
 from tests.helpers import end, ended, in_process, mailbox, now, passed
 
 HERE = "nonode@nohost"

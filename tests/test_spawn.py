@@ -25,7 +25,7 @@ from pydist import (
     whereis,
 )
 from pydist import exit as send_exit
-from pydist.primitives import acting
+from pydist.messaging import acting
 from tests.virtual_time import run_process
 
 HERE = "nonode@nohost"

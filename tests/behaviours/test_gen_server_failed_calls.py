@@ -32,7 +32,7 @@ from pydist import (
     self_pid,
     spawn,
 )
-from pydist.primitives import current
+from pydist.messaging import current
 from tests.counter import Add, Counter, Die, Later, Total, Wait
 from tests.helpers import end, in_process, links_and_monitors, mailbox, now, passed
 

@@ -1,0 +1,82 @@
+#include "native.h"
+
+PyObject *park, *next_turn, *missing, *normal, *not_in_process, *union_type, *current_tasks, *swap_current_task;
+
+/* Raised with every change that both twins must know of: speedups.py leaves a twin of another version aside. */
+enum { VERSION = 1 };
+
+PyObject *native_current(PyObject *module, PyObject *ignored);
+int messaging_ready(void);
+int runqueue_ready(void);
+
+/* The objects that both twins share: sentinels, and what only Python can say. */
+static PyObject *
+native_connect(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"park", "next_turn", "missing", "normal", "not_in_process", "union_type", "current_tasks",
+                            "swap_current_task", NULL};
+    PyObject *given[8] = {NULL};
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|$OOOOOOOO", names, &given[0], &given[1], &given[2], &given[3],
+                                     &given[4], &given[5], &given[6], &given[7])) {
+        return NULL;
+    }
+    PyObject **kept[] = {&park, &next_turn, &missing, &normal, &not_in_process, &union_type, &current_tasks,
+                         &swap_current_task};
+    for (size_t i = 0; i < Py_ARRAY_LENGTH(kept); i++) {
+        if (given[i] != NULL) {
+            Py_XSETREF(*kept[i], Py_NewRef(given[i]));
+        }
+    }
+    Py_RETURN_NONE;
+}
+
+/* The first lines of what messaging.py says. */
+PyDoc_STRVAR(send_doc, "send($module, target, message)\n--\n\n"
+                       "Send `message` to a pid, an alias, a name or (name, node); returns at once (Erlang's `!`).");
+PyDoc_STRVAR(receive_doc, "receive($module, pattern=None, timeout=None)\n--\n\n"
+                          "Await it: take the first message that matches, and wait for one if there is none\n"
+                          "(Erlang's `receive ... after`). The pattern is a type, a union or tuple of types, a Ref or a\n"
+                          "predicate; the timeout is in seconds, and raises TimeoutError.");
+
+static PyMethodDef native_methods[] = {
+    {"connect", (PyCFunction)(void (*)(void))native_connect, METH_VARARGS | METH_KEYWORDS, NULL},
+    {"current", native_current, METH_NOARGS, "The process that runs. Raises NotInProcess."},
+    {"send", (PyCFunction)(void (*)(void))native_send, METH_FASTCALL | METH_KEYWORDS, send_doc},
+    {"receive", (PyCFunction)(void (*)(void))native_receive, METH_FASTCALL | METH_KEYWORDS, receive_doc},
+    {NULL},
+};
+
+static struct PyModuleDef native_module = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "pydist._native",
+    .m_doc = "The C twin of the run queue, the mailbox, and what stands between: see native.h.",
+    .m_size = -1,
+    .m_methods = native_methods,
+};
+
+PyMODINIT_FUNC
+PyInit__native(void)
+{
+    const char *pure = getenv("PYDIST_PURE");
+    if (pure != NULL && *pure != '\0') {
+        PyErr_SetString(PyExc_ImportError, "PYDIST_PURE is set: pydist runs without its C twin");
+        return NULL;
+    }
+    PyTypeObject *types[] = {&PidType, &RefType, &MailboxType, &TaskStateType};
+    for (size_t i = 0; i < Py_ARRAY_LENGTH(types); i++) {
+        if (PyType_Ready(types[i]) < 0) {
+            return NULL;
+        }
+    }
+    if (runqueue_ready() < 0 || messaging_ready() < 0) {
+        return NULL;
+    }
+    PyObject *module = PyModule_Create(&native_module);
+    if (module == NULL || PyModule_AddType(module, &PidType) < 0 || PyModule_AddType(module, &RefType) < 0 ||
+        PyModule_AddType(module, &MailboxType) < 0 || PyModule_AddType(module, &TaskStateType) < 0 ||
+        PyModule_AddType(module, &RunQueueType) < 0 || PyModule_AddIntConstant(module, "VERSION", VERSION) < 0) {
+        Py_XDECREF(module);
+        return NULL;
+    }
+    return module;
+}

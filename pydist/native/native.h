@@ -1,0 +1,153 @@
+/* The C twin of what every message, step and spawn touches: states and queues. The rules are in Python (process.py,
+ * runtime.py); for each type and function here there is one in Python that does the same, and takes its place where no
+ * compiler was (speedups.py). All tests of processes run on both.
+ *
+ * Everything here belongs to the thread that runs the event loop, and relies on the GIL. */
+
+#ifndef PYDIST_NATIVE_H
+#define PYDIST_NATIVE_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <structmember.h>
+#include <stdbool.h>
+
+/* A queue in a ring of pointers: O(1) at both ends, O(distance to the nearer end) in the middle. */
+typedef struct {
+    PyObject **items;
+    Py_ssize_t head;
+    Py_ssize_t len;
+    Py_ssize_t cap; /* a power of two, or 0 */
+} Ring;
+
+static inline PyObject *
+ring_at(const Ring *ring, Py_ssize_t index)
+{
+    return ring->items[(ring->head + index) & (ring->cap - 1)];
+}
+
+int ring_grow(Ring *ring);
+PyObject *ring_remove(Ring *ring, Py_ssize_t index);
+void ring_shrink(Ring *ring);
+void ring_clear(Ring *ring);
+int ring_visit(const Ring *ring, visitproc visit, void *arg);
+
+/* Takes a new reference to `item`; -1 with MemoryError. */
+static inline int
+ring_push(Ring *ring, PyObject *item)
+{
+    if (ring->len == ring->cap && ring_grow(ring) < 0) {
+        return -1;
+    }
+    ring->items[(ring->head + ring->len) & (ring->cap - 1)] = Py_NewRef(item);
+    ring->len++;
+    return 0;
+}
+
+/* The reference at the head becomes the caller's; the ring must not be empty. */
+static inline PyObject *
+ring_pop(Ring *ring)
+{
+    PyObject *item = ring->items[ring->head];
+    ring->head = (ring->head + 1) & (ring->cap - 1);
+    if (--ring->len == 0 && ring->cap > 64) {
+        ring_shrink(ring);
+    }
+    return item;
+}
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *node;
+    PyObject *number;
+    PyObject *creation;
+    PyObject *process; /* borrowed; of a Pid: its process while it lives, or NULL */
+    Py_hash_t hash;
+} Identifier;
+
+typedef struct {
+    PyObject_HEAD
+    Ring ordinary;
+    Ring urgent;
+    Py_ssize_t looked; /* how many of each ring a waiting receive has passed over */
+    Py_ssize_t looked_urgent;
+    PyObject *fresh; /* the reference marked last, or NULL */
+    Py_ssize_t older; /* how many ordinary messages cannot carry it */
+    Py_ssize_t limit;
+} Mailbox;
+
+typedef struct RunQueue RunQueue;
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *coroutine;
+    PyObject *scheduler;
+    PyObject *context;
+    PyObject *pid;
+    PyObject *home;
+    PyObject *parent;
+    PyObject *label;
+    PyObject *mailbox;
+    PyObject *relations;
+    PyObject *aliases;
+    PyObject *exit_reason;
+    PyObject *thrown;
+    PyObject *fut_waiter;
+    PyObject *cancel_message;
+    PyObject *callbacks;
+    PyObject *result;
+    PyObject *exception;
+    PyObject *timer;
+    double deadline;
+    int reductions;
+    int cancel_requests;
+    int patience;
+    char parked;
+    char over;
+    char unusual;
+    char dying;
+    char trapping;
+    char timed_out;
+    char must_cancel;
+} TaskState;
+
+struct RunQueue {
+    PyObject_HEAD
+    PyObject *loop;
+    PyObject *current; /* the task that runs, or NULL */
+    Ring ready;
+    unsigned long long steps;
+};
+
+extern PyTypeObject PidType, RefType, MailboxType, TaskStateType, RunQueueType, ReceiveType;
+
+/* What Python hands over in `connect` (module.c); NULL before. */
+extern PyObject *park, *next_turn, *missing, *normal, *not_in_process, *union_type;
+extern PyObject *current_tasks;     /* asyncio's dictionary, before Python 3.12 */
+extern PyObject *swap_current_task; /* asyncio's function, since then */
+
+enum { REDUCTIONS = 1000, PATIENCE = 3 };
+
+/* The scheduler that runs on this thread, or NULL. */
+extern _Thread_local RunQueue *running;
+
+/* What `take` looks for. */
+typedef struct {
+    enum { ANY, INSTANCE, CARRIES, PREDICATE } kind;
+    PyObject *what;
+} Wanted;
+
+/* Each gives a new reference; NULL without an exception means that there is no such message. */
+PyObject *mailbox_take_first(Mailbox *box);
+PyObject *mailbox_take(Mailbox *box, const Wanted *wanted);
+PyObject *mailbox_take_new(Mailbox *box, const Wanted *wanted);
+int wanted_from(PyObject *pattern, Wanted *wanted);
+
+/* A borrowed reference; NULL with NotInProcess where no process runs. */
+TaskState *current_state(void);
+
+PyObject *native_send(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames);
+PyObject *native_receive(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames);
+int receive_ready(void);
+
+#endif

@@ -1,0 +1,159 @@
+/* TaskState: see task_state.py. Fields alone; what they mean is said there, and the rules are process.py's. */
+#include "native.h"
+
+static PyObject *
+none(void)
+{
+    return Py_NewRef(Py_None);
+}
+
+static PyObject *
+state_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    PyObject *pid, *coroutine, *home, *context, *parent;
+    static char *names[] = {"pid", "coroutine", "home", "context", "parent", NULL};
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!OOO!O", names, &PidType, &pid, &coroutine, &home,
+                                     &PyContext_Type, &context, &parent)) {
+        return NULL;
+    }
+    TaskState *self = (TaskState *)type->tp_alloc(type, 0);
+    if (self == NULL) {
+        return NULL;
+    }
+    self->coroutine = Py_NewRef(coroutine);
+    self->context = Py_NewRef(context);
+    self->pid = Py_NewRef(pid);
+    self->home = Py_NewRef(home);
+    self->parent = Py_NewRef(parent);
+    self->relations = none();
+    self->aliases = none();
+    self->thrown = none();
+    self->fut_waiter = none();
+    self->cancel_message = none();
+    self->callbacks = none();
+    self->result = none();
+    self->exception = none();
+    self->timer = none();
+    self->exit_reason = Py_NewRef(normal);
+    self->deadline = Py_HUGE_VAL;
+    self->reductions = REDUCTIONS;
+    self->patience = PATIENCE;
+    self->parked = 1;
+    self->mailbox = PyObject_CallNoArgs((PyObject *)&MailboxType);
+    self->scheduler = PyObject_GetAttrString(home, "scheduler");
+    self->label = PyObject_GetAttrString(coroutine, "__qualname__");
+    if (self->label == NULL && PyErr_ExceptionMatches(PyExc_AttributeError)) {
+        PyErr_Clear();
+        self->label = PyObject_Repr(coroutine);
+    }
+    if (self->mailbox == NULL || self->scheduler == NULL || self->label == NULL) {
+        Py_DECREF(self);
+        return NULL;
+    }
+    return (PyObject *)self;
+}
+
+static int
+state_traverse(TaskState *self, visitproc visit, void *arg)
+{
+    Py_VISIT(self->coroutine);
+    Py_VISIT(self->scheduler);
+    Py_VISIT(self->context);
+    Py_VISIT(self->home);
+    Py_VISIT(self->mailbox);
+    Py_VISIT(self->relations);
+    Py_VISIT(self->aliases);
+    Py_VISIT(self->exit_reason);
+    Py_VISIT(self->thrown);
+    Py_VISIT(self->fut_waiter);
+    Py_VISIT(self->cancel_message);
+    Py_VISIT(self->callbacks);
+    Py_VISIT(self->result);
+    Py_VISIT(self->exception);
+    Py_VISIT(self->timer);
+    return 0;
+}
+
+static int
+state_clear(TaskState *self)
+{
+    Py_CLEAR(self->coroutine);
+    Py_CLEAR(self->scheduler);
+    Py_CLEAR(self->context);
+    Py_CLEAR(self->home);
+    Py_CLEAR(self->mailbox);
+    Py_CLEAR(self->relations);
+    Py_CLEAR(self->aliases);
+    Py_CLEAR(self->exit_reason);
+    Py_CLEAR(self->thrown);
+    Py_CLEAR(self->fut_waiter);
+    Py_CLEAR(self->cancel_message);
+    Py_CLEAR(self->callbacks);
+    Py_CLEAR(self->result);
+    Py_CLEAR(self->exception);
+    Py_CLEAR(self->timer);
+    return 0;
+}
+
+static void
+state_dealloc(TaskState *self)
+{
+    PyObject_GC_UnTrack(self);
+    state_clear(self);
+    if (self->pid != NULL && ((Identifier *)self->pid)->process == (PyObject *)self) {
+        ((Identifier *)self->pid)->process = NULL;
+    }
+    Py_CLEAR(self->pid);
+    Py_CLEAR(self->parent);
+    Py_CLEAR(self->label);
+    Py_TYPE(self)->tp_free((PyObject *)self);
+}
+
+#define OBJECT(name, field) {name, T_OBJECT, offsetof(TaskState, field), 0, NULL}
+#define FLAG(name, field) {name, T_BOOL, offsetof(TaskState, field), 0, NULL}
+#define NUMBER(name, field) {name, T_INT, offsetof(TaskState, field), 0, NULL}
+
+static PyMemberDef state_members[] = {
+    OBJECT("coroutine", coroutine),
+    OBJECT("scheduler", scheduler),
+    OBJECT("context", context),
+    {"pid", T_OBJECT, offsetof(TaskState, pid), READONLY, NULL},
+    OBJECT("home", home),
+    OBJECT("parent", parent),
+    OBJECT("label", label),
+    {"mailbox", T_OBJECT, offsetof(TaskState, mailbox), READONLY, NULL},
+    OBJECT("relations", relations),
+    OBJECT("aliases", aliases),
+    OBJECT("exit_reason", exit_reason),
+    OBJECT("thrown", thrown),
+    OBJECT("timer", timer),
+    OBJECT("_fut_waiter", fut_waiter),
+    OBJECT("_cancel_message", cancel_message),
+    OBJECT("_callbacks", callbacks),
+    OBJECT("_result", result),
+    OBJECT("_exception", exception),
+    {"deadline", T_DOUBLE, offsetof(TaskState, deadline), 0, NULL},
+    NUMBER("reductions", reductions),
+    NUMBER("_cancel_requests", cancel_requests),
+    NUMBER("_patience", patience),
+    FLAG("parked", parked),
+    FLAG("over", over),
+    FLAG("unusual", unusual),
+    FLAG("dying", dying),
+    FLAG("trapping", trapping),
+    FLAG("timed_out", timed_out),
+    FLAG("_must_cancel", must_cancel),
+    {NULL},
+};
+
+PyTypeObject TaskStateType = {
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "pydist.task_state.TaskState",
+    .tp_doc = "What stepping, sending and receiving touch: see the class in task_state.py.",
+    .tp_basicsize = sizeof(TaskState),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_IMMUTABLETYPE,
+    .tp_new = state_new,
+    .tp_dealloc = (destructor)state_dealloc,
+    .tp_traverse = (traverseproc)state_traverse,
+    .tp_clear = (inquiry)state_clear,
+    .tp_members = state_members,
+};

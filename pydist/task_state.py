@@ -1,0 +1,107 @@
+"""The fields of a process that stepping, sending and receiving touch, in one record, so that a C twin can hold them.
+
+The methods that give them a meaning are those of `SteppedTask` (asyncio's side) and `Process` (OTP's side).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextvars import Context
+from math import inf
+from typing import TYPE_CHECKING, Any, Final
+
+from pydist.mailbox import Mailbox
+from pydist.speedups import native
+from pydist.terms import NORMAL, Pid, Reason
+
+REDUCTIONS: Final = 1000
+"""How many messages a process may take before others get their turn."""
+PATIENCE: Final = 3
+"""How often a dying process may go on as if nothing had happened before it is closed."""
+
+
+class TaskState:
+    """See the head of this file."""
+
+    __slots__ = (
+        "_callbacks",
+        "_cancel_message",
+        "_cancel_requests",
+        "_exception",
+        "_fut_waiter",
+        "_must_cancel",
+        "_patience",
+        "_result",
+        "aliases",
+        "context",
+        "coroutine",
+        "deadline",
+        "dying",
+        "exit_reason",
+        "home",
+        "label",
+        "mailbox",
+        "over",
+        "parent",
+        "parked",
+        "pid",
+        "reductions",
+        "relations",
+        "scheduler",
+        "thrown",
+        "timed_out",
+        "timer",
+        "trapping",
+        "unusual",
+    )
+
+    def __init__(
+        self, pid: Pid, coroutine: Coroutine[Any, Any, Any], home: Any, context: Context, parent: Pid | None
+    ) -> None:
+        self.coroutine: Coroutine[Any, Any, Any] | None = coroutine
+        self.scheduler = home.scheduler
+        """Whose run queue it stands in."""
+        self.context = context
+        self.parked = True
+        """Waits until somebody wakens it; otherwise it stands in the run queue, runs, or awaits a future."""
+        self.over = False
+        """Has ended."""
+        self.unusual = False
+        """The next step is no plain one: something is to be thrown, or the task has ended."""
+        self.thrown: BaseException | None = None
+        """What the next step throws into the coroutine."""
+        self._fut_waiter: asyncio.Future[Any] | None = None
+        self._must_cancel = False
+        self._cancel_requests: int = 0
+        self._cancel_message: Any = None
+        self._callbacks: list[tuple[Callable[[Any], object], Context]] | None = None
+        self._result: Any = None
+        self._exception: BaseException | None = None
+
+        self.pid = pid
+        self.home = home
+        self.parent = parent
+        """Who has spawned it; None for one that was started from outside."""
+        self.label: str = getattr(coroutine, "__qualname__", repr(coroutine))
+        """The function it runs, for people."""
+        self.mailbox = Mailbox()
+        self.relations: Any = None
+        """Its links and monitors, a `Relations`; None while it has none."""
+        self.aliases: Any = None
+        """At which references it can be reached by an `Alias`; None while there are none."""
+        self.trapping = False
+        self.dying = False
+        """It has been told to exit, and cleans up."""
+        self.exit_reason: Reason = NORMAL
+        self.reductions = REDUCTIONS
+        """How many more messages it may take before others get their turn."""
+        self.deadline = inf
+        """When a receive that waits is to be woken, in the loop's time."""
+        self.timer: Any = None
+        self.timed_out = False
+        self._patience = PATIENCE
+
+
+if not TYPE_CHECKING and native is not None:
+    TaskState = native.TaskState
