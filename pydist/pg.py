@@ -37,7 +37,11 @@ from pydist.errors import UnknownName
 from pydist.gen_server import GenServer
 from pydist.mailbox import MISSING
 from pydist.message import Request
-from pydist.primitives import acting, publish, published, send
+from pydist.messaging import acting, send
+from pydist.primitives import (
+    publish,
+    published,
+)
 from pydist.terms import Down, Pid, Ref
 
 __all__ = [

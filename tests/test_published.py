@@ -18,7 +18,7 @@ from pydist import (
     spawn,
     unregister,
 )
-from pydist.primitives import acting
+from pydist.messaging import acting
 from tests.helpers import in_process, mailbox, passed
 
 

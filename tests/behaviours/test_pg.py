@@ -29,8 +29,8 @@ from pydist import (
     whereis,
 )
 from pydist import monitor as monitor_process
+from pydist.messaging import current
 from pydist.pg import Joined, Left
-from pydist.primitives import current
 from tests.helpers import end, in_process, links_and_monitors, mailbox, passed
 from tests.obedient import obedient
 
