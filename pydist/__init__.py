@@ -43,6 +43,7 @@ from pydist.gen_server import GenServer
 from pydist.logs import configure_logging
 from pydist.message import Message, Opaque, Request
 from pydist.messaging import receive, send
+from pydist.multi_call import abcast, multi_call
 from pydist.node import Node, run
 from pydist.primitives import (
     connect,
@@ -66,6 +67,15 @@ from pydist.primitives import (
 )
 from pydist.registry import Registry
 from pydist.registry_keeper import Registered, Unregistered
+from pydist.request_ids import (
+    RequestId,
+    RequestIds,
+    Response,
+    check_response,
+    receive_response,
+    send_request,
+    wait_response,
+)
 from pydist.send_later import cancel_timer, read_timer, send_after, send_interval, start_timer
 from pydist.supervisor import Supervisor
 from pydist.terms import (
@@ -136,6 +146,9 @@ __all__ = [
     "Registered",
     "Registry",
     "Request",
+    "RequestId",
+    "RequestIds",
+    "Response",
     "Restart",
     "Shutdown",
     "StartError",
@@ -146,10 +159,12 @@ __all__ = [
     "UnknownName",
     "Unregistered",
     "Via",
+    "abcast",
     "alias",
     "call",
     "cancel_timer",
     "cast",
+    "check_response",
     "child",
     "configure_logging",
     "connect",
@@ -163,12 +178,14 @@ __all__ = [
     "make_ref",
     "monitor",
     "monitor_nodes",
+    "multi_call",
     "node_name",
     "nodes",
     "publish",
     "published",
     "read_timer",
     "receive",
+    "receive_response",
     "register",
     "reply",
     "restart_child",
@@ -177,6 +194,7 @@ __all__ = [
     "send",
     "send_after",
     "send_interval",
+    "send_request",
     "spawn",
     "start_child",
     "start_timer",
@@ -185,6 +203,7 @@ __all__ = [
     "unalias",
     "unlink",
     "unregister",
+    "wait_response",
     "whereis",
     "which_children",
 ]

@@ -4,23 +4,24 @@ A call monitors the server, and its monitor is an alias as well: what comes afte
 the mailbox (EEP 53). So a call leaves nothing behind, however it ends. A server that is called finds a `Call` in its
 mailbox, and answers its `caller` by `reply`; what is `cast` comes as a `Cast`.
 
-A call that has timed out is still worked on: the server is not told. Its late reply is dropped, and never seen.
+A call that has timed out is still worked on, unless the server asks `caller.waiting()` before it begins. Its late reply
+is dropped, and never seen.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final, NoReturn, TypeVar
+from math import inf
+from typing import Any, Final, TypeVar
 
 from pydist.addresses import Server, locate
 from pydist.errors import CallError, CallingSelf, CallTimeout, NodeDisconnected, NoProcess
 from pydist.mailbox import MISSING
-from pydist.message import Message, Request
+from pydist.message import Envelope, Request
 from pydist.messaging import acting, receive, send
-from pydist.primitives import (
-    demonitor,
-)
+from pydist.primitives import demonitor
 from pydist.process import Process
 from pydist.runtime import Runtime
+from pydist.scheduler import running
 from pydist.terms import NOCONNECTION, NOPROC, Alias, Atom, Down, Pid, Reason, Ref, RegisteredName
 
 R = TypeVar("R")
@@ -29,30 +30,83 @@ DEFAULT_TIMEOUT: Final = 5.0
 """Seconds that a call waits (OTP's default)."""
 
 
-class Caller(Message, tag="$caller"):
+class Caller(Envelope, tag="$caller", fields=("pid", "ref", "timeout", "node")):
     """Who waits for a reply. Hand it to `reply`, in this process or another, now or later."""
 
-    alias: Alias
+    __slots__ = ("asked", "node", "pid", "ref", "timeout")
+
+    def __init__(self, pid: Pid, ref: Ref, timeout: float | None, node: str, asked: float | None = None) -> None:
+        self.pid: Final = pid
+        """The process that asks."""
+        self.ref: Final = ref
+        """Distinguishes this request from all others."""
+        self.timeout: Final = timeout
+        """Seconds that it waits in all; None for as long as it takes."""
+        self.node: Final = node
+        """Where the server lives that was asked."""
+        self.asked: Final = asked
+        """When it asked, by the clock of its own node; other nodes are not told, since theirs shows another time."""
+
+    @property
+    def alias(self) -> Alias:
+        """Where the reply goes."""
+        return Alias(self.pid, self.ref)
+
+    def waiting(self) -> bool:
+        """Whether the reply still has a reader. If not, the work can be skipped: return `NO_REPLY`.
+
+        The caller's monitor tells, for it goes when the call ends. So this is exact for a caller on this node. For one
+        elsewhere it is what was last heard from there, and on a third node, which hears nothing, it is always true.
+        """
+        _, runtime = acting()
+        if runtime.is_local(self.pid):
+            asker = runtime.process(self.pid)
+            return asker is not None and asker.aliases is not None and self.ref.number in asker.aliases
+        return runtime.node != self.node or runtime.outward.watched_from(self.pid.node, self.ref)
+
+    def remaining(self) -> float:
+        """Seconds until the caller gives up, for what the server itself has to wait for; infinite if it never does.
+
+        For a caller on another node it is the time it waits in all, as long as it waits: the clocks of two nodes are
+        not compared, so what has passed on the way and in the mailbox is not known.
+        """
+        if not self.waiting():
+            return 0.0
+        if self.timeout is None:
+            return inf
+        if self.asked is None:
+            return self.timeout
+        _, runtime = acting()
+        return max(0.0, self.asked + self.timeout - runtime.loop.time())
 
 
-class Call(Message, tag="$call"):
+class Call(Envelope, tag="$call", fields=("caller", "request")):
     """A request on its way."""
 
-    caller: Caller
-    request: Any
+    __slots__ = ("caller", "request")
+
+    def __init__(self, caller: Caller, request: Any) -> None:
+        self.caller: Final = caller
+        self.request: Final = request
 
 
-class Cast(Message, tag="$cast"):
+class Cast(Envelope, tag="$cast", fields=("message",)):
     """A message for `handle_cast` on its way."""
 
-    message: Any
+    __slots__ = ("message",)
+
+    def __init__(self, message: Any) -> None:
+        self.message: Final = message
 
 
-class Reply(Message, tag="$reply"):
+class Reply(Envelope, tag="$reply", fields=("ref", "value")):
     """A reply on its way."""
 
-    ref: Ref
-    value: Any
+    __slots__ = ("ref", "value")
+
+    def __init__(self, ref: Ref, value: Any) -> None:
+        self.ref: Final = ref
+        self.value: Final = value
 
 
 async def call(
@@ -64,8 +118,9 @@ async def call(
 
     Args:
         server: a pid, a name on this node, `(name, node)`, or a `Via`.
-        request: what is asked; its class says what the reply is.
-        timeout: seconds to wait, None for ever. The server is not told when they have passed, and does the work still.
+        request: what is asked; its class says what the reply is. Any other value can be asked too, and its reply is
+            of any type then.
+        timeout: seconds to wait, None for ever. When they have passed, the server may do the work still.
 
     Raises:
         CallTimeout: no reply in time.
@@ -76,27 +131,24 @@ async def call(
         EncodeError: the request can't cross the wire; it was not sent.
     """
     process, runtime = acting()
-    target = server if isinstance(server, Pid) else locate(server)
+    target = server if type(server) is Pid else locate(server)
     if target is None:
-        raise _nobody(server, request)
-    if _is_self(process, runtime, target):
+        raise nobody(server, request)
+    if is_self(process, runtime, target):
         raise CallingSelf(Atom("calling_self"), server, request, f"a process can't call itself: {request!r}")
-    ref = runtime.monitor(process, target)
-    process.open_alias(ref)
+    ref = open_request(process, runtime, target)
     try:
-        runtime.send(target, Call(Caller(Alias(process.pid, ref)), request))
+        send(target, Call(Caller(process.pid, ref, timeout, node_of(target), runtime.loop.time()), request))
         answer: Any = await receive(ref, timeout)
     except TimeoutError:
-        answer = _late_reply(process, ref)
+        answer = give_up(process, ref)
         if answer is MISSING:
-            text = f"no reply from {server!r} within {timeout} s to {request!r}; it may still do the work"
-            raise CallTimeout(Atom("timeout"), server, request, text) from None
+            raise too_late(server, request, timeout) from None
     except BaseException:
-        _late_reply(process, ref)  # nobody waits for it any more
+        give_up(process, ref)
         raise
-    demonitor(ref, flush=True)
     if type(answer) is Down:
-        _fail(answer.reason, runtime, target, server, request)
+        raise failure(answer.reason, runtime, target, server, request)
     value: R = answer.value
     return value
 
@@ -107,43 +159,71 @@ def cast(server: Server, message: Any) -> None:
     Raises:
         EncodeError: it can't cross the wire.
     """
-    _, runtime = acting()
     target = locate(server)
     if target is not None:
-        runtime.send(target, Cast(message))
+        send(target, Cast(message))
 
 
 def reply(caller: Caller, value: Any) -> None:
-    """Answer a call whose handler has not. Silent if the caller waits no longer."""
-    send(caller.alias, Reply(caller.alias.ref, value))
+    """Answer a call whose handler has not. Silent if the caller waits no longer.
+
+    Raises:
+        EncodeError: the caller is on another node, and the value can't cross the wire.
+    """
+    ref = caller.ref
+    asker: Process | None = caller.pid.process
+    if asker is not None and asker.scheduler is running.scheduler:
+        asker.deliver_alias(ref, Reply(ref, value))
+    else:
+        send(caller.alias, Reply(ref, value))
 
 
-def _is_self(process: Process, runtime: Runtime, target: Pid | RegisteredName) -> bool:
+# -- the parts of which calls, and requests that are awaited later, are made
+
+
+def node_of(target: Pid | RegisteredName) -> str:
+    """Where it lives."""
+    return target.node if isinstance(target, Pid) else target[1]
+
+
+def is_self(process: Process, runtime: Runtime, target: Pid | RegisteredName) -> bool:
+    """Whether `process` would ask itself."""
     if isinstance(target, Pid):
-        return target == process.pid
+        return target is process.pid or (target.number == process.pid.number and target == process.pid)
     return target[1] == runtime.node and runtime.names.holder(target[0]) is process
 
 
-def _late_reply(process: Process, ref: Ref) -> Any:
-    """Give the call up, but look once more: the reply may have come between the timeout and now."""
+def open_request(process: Process, runtime: Runtime, target: Pid | RegisteredName) -> Ref:
+    """Monitor whom is asked, and let one reply in that carries the same reference: it ends both, as a `Down` does."""
+    return runtime.monitor(process, target, "reply_demonitor")
+
+
+def give_up(process: Process, ref: Ref) -> Any:
+    """Wait no longer, but look once more, for the reply may have come between the timeout and now: it, or MISSING."""
     demonitor(ref, flush=True)
     return process.mailbox.flush(lambda message: type(message) is Reply and message.ref == ref)
 
 
-def _fail(
-    reason: Reason, runtime: Runtime, target: Pid | RegisteredName, server: Server, request: Request[Any]
-) -> NoReturn:
-    if reason is NOCONNECTION:
-        node = target.node if isinstance(target, Pid) else target[1]
-        trouble = runtime.outward.trouble(node)
-        text = f"the connection to {node} was lost; whether {request!r} was done is unknown"
-        if trouble is not None:
-            text = f"no connection to {node}: {trouble}; {request!r} was not sent"
-        raise NodeDisconnected(("nodedown", node), server, request, text)
-    if reason is NOPROC:
-        raise _nobody(server, request)
-    raise CallError(reason, server, request)
+def too_late(server: Server, request: Any, timeout: float | None) -> CallTimeout:
+    """No reply in time."""
+    text = f"no reply from {server!r} within {timeout} s to {request!r}; it may still do the work"
+    return CallTimeout(Atom("timeout"), server, request, text)
 
 
-def _nobody(server: Server, request: Request[Any]) -> NoProcess:
+def nobody(server: Server, request: Any) -> NoProcess:
+    """There is no such server."""
     return NoProcess(NOPROC, server, request, f"there is no process {server!r} to take {request!r}")
+
+
+def failure(reason: Reason, runtime: Runtime, target: Pid | RegisteredName, server: Server, request: Any) -> CallError:
+    """What a request comes to whose server has ended for `reason`."""
+    if reason is NOPROC:
+        return nobody(server, request)
+    if reason is not NOCONNECTION:
+        return CallError(reason, server, request)
+    node = node_of(target)
+    trouble = runtime.outward.trouble(node)
+    text = f"the connection to {node} was lost; whether {request!r} was done is unknown"
+    if trouble is not None:
+        text = f"no connection to {node}: {trouble}; {request!r} was not sent"
+    return NodeDisconnected(("nodedown", node), server, request, text)

@@ -22,10 +22,10 @@ import attrs
 
 R_co = TypeVar("R_co", covariant=True)
 
-_classes: dict[str, type[Message]] = {}
+_classes: dict[str, type[Sendable]] = {}
 
 
-def class_of_tag(tag: str) -> type[Message] | None:
+def class_of_tag(tag: str) -> type[Sendable] | None:
     """The message class that is known on the wire as `tag`, or None where nobody has defined it."""
     return _classes.get(tag)
 
@@ -45,7 +45,7 @@ def _module_name(module: str) -> str:
     return PurePath(getattr(main, "__file__", "__main__")).stem
 
 
-def _claim(tag: str, cls: type[Message]) -> None:
+def _claim(tag: str, cls: type[Sendable]) -> None:
     owner = _classes.get(tag)
     if owner is not None and (owner.__module__, owner.__qualname__) != (cls.__module__, cls.__qualname__):
         raise TypeError(
@@ -55,12 +55,21 @@ def _claim(tag: str, cls: type[Message]) -> None:
     _classes[tag] = cls
 
 
-@dataclass_transform(frozen_default=True, field_specifiers=(attrs.field,))
-class Message:
-    """Base of everything that is sent as a value of its own type; see the head of this file."""
+class Sendable:
+    """What crosses the wire under a tag of its own: a `Message`, or an `Envelope`."""
 
+    __slots__ = ()
     __tag__: ClassVar[str] = ""
     __fields__: ClassVar[tuple[str, ...]] = ()
+
+    def __fieldvalues__(self) -> list[Any]:
+        """The values of all fields in order, as they go on the wire."""
+        return [getattr(self, name) for name in self.__fields__]
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(attrs.field,))
+class Message(Sendable):
+    """Base of everything that is sent as a value of its own type; see the head of this file."""
 
     def __init_subclass__(cls, *, tag: str | None = None, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -74,6 +83,31 @@ class Message:
         """The values of all fields in order, as they go on the wire."""
         own = self.__dict__
         return [own[name] for name in self.__fields__]
+
+
+class Envelope(Sendable):
+    """Base of the runtime's own messages of which each call makes one: its classes have slots, and write their own
+    `__init__`, since that of a frozen attrs class takes twice as long. Not to be changed all the same."""
+
+    __slots__ = ()
+
+    def __init_subclass__(cls, *, tag: str, fields: tuple[str, ...], **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.__fields__ = fields
+        cls.__tag__ = tag
+        _claim(tag, cls)
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return self.__fieldvalues__() == other.__fieldvalues__()
+
+    def __hash__(self) -> int:
+        return hash((self.__tag__, *self.__fieldvalues__()))
+
+    def __repr__(self) -> str:
+        fields = zip(self.__fields__, self.__fieldvalues__(), strict=True)
+        return f"{type(self).__qualname__}({', '.join(f'{name}={value!r}' for name, value in fields)})"
 
 
 class Request(Message, Generic[R_co], tag="$request"):

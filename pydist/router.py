@@ -131,6 +131,11 @@ class Router:
         """Why no connection to `node` could be made, if the last try failed."""
         return self._connections.failures.get(node)
 
+    def watched_from(self, node: str, ref: Ref) -> bool:
+        """Whether a process there still monitors one here by this reference."""
+        crossings = self._crossings.get(node)
+        return crossings is not None and ref in crossings.watchers
+
     def nodes(self) -> list[str]:
         """The names of all connected nodes."""
         return list(self._up)

@@ -24,7 +24,7 @@ import msgpack
 from msgpack import ExtType, StackError
 
 from pydist.errors import DecodeError, EncodeError
-from pydist.message import Message, Opaque, class_of_tag
+from pydist.message import Opaque, Sendable, class_of_tag
 from pydist.terms import Alias, Atom, Pid, Ref
 
 ATOM: Final = 1
@@ -138,7 +138,7 @@ class Encoder:
             return [_SET_HEADS[kind], *value]
         if kind is Opaque:
             return [ExtType(MESSAGE, value.tag.encode()), *value.fields]
-        if isinstance(value, Message) and kind.__tag__:
+        if isinstance(value, Sendable) and kind.__tag__:
             self._heads[kind] = ExtType(MESSAGE, kind.__tag__.encode())
             return self._default(value)
         raise _Unsendable
@@ -182,7 +182,7 @@ def _find_unsendable(value: Any) -> tuple[str, Any]:
             waiting += [(f"{path} (member)", item) for item in part]
         elif kind is Opaque:
             waiting.append((f"{path}.fields", part.fields))
-        elif isinstance(part, Message) and kind.__tag__:
+        elif isinstance(part, Sendable) and kind.__tag__:
             waiting += [
                 (f"{path}.{name}", item) for name, item in zip(part.__fields__, part.__fieldvalues__(), strict=True)
             ]
@@ -231,12 +231,12 @@ class _Tag:
 
     tag: str
 
-    def make(self, fields: list[Any]) -> Message | Opaque:
+    def make(self, fields: list[Any]) -> Sendable | Opaque:
         cls = class_of_tag(self.tag)
         return Opaque(self.tag, tuple(fields)) if cls is None else _message(cls, fields)
 
 
-def _message(cls: type[Message], fields: list[Any]) -> Message | Opaque:
+def _message(cls: type[Sendable], fields: list[Any]) -> Sendable | Opaque:
     try:
         return cls(*fields[: len(cls.__fields__)])
     except Exception:  # noqa: BLE001  # whatever a user's validator raises: the peer may have a newer class

@@ -1,0 +1,75 @@
+"""One request, or one message, to the servers of one name on several nodes (OTP's `multi_call` and `abcast`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+from pydist.calls import cast, is_self
+from pydist.errors import CallingSelf
+from pydist.message import Request
+from pydist.messaging import acting
+from pydist.primitives import node_name, nodes
+from pydist.request_ids import RequestIds, send_request
+from pydist.terms import Atom
+
+R = TypeVar("R")
+
+
+async def multi_call(
+    name: str, request: Request[R], on: Iterable[str] | None = None, timeout: float | None = None
+) -> tuple[dict[str, R], list[str]]:
+    """Ask the server called `name` on each of several nodes, all at once (OTP's `gen_server:multi_call/4`).
+
+    Args:
+        name: what it is registered as on each node.
+        request: what is asked of each.
+        on: the nodes; this one and all that it is connected with by default.
+        timeout: seconds to wait in all; None for ever.
+
+    Returns:
+        The replies by node, and the nodes that gave none: not reached, nobody there, ended meanwhile, or not in time.
+
+    Raises:
+        CallingSelf: the caller is one of them.
+        EncodeError: the request can't cross the wire.
+    """
+    requests: RequestIds[R] = RequestIds()
+    process, runtime = acting()
+    for node in _all_nodes() if on is None else on:
+        if is_self(process, runtime, (name, node)):
+            raise CallingSelf(Atom("calling_self"), (name, node), request, f"a process can't call itself: {request!r}")
+        requests.add(send_request((name, node), request), label=node)
+    replies: dict[str, R] = {}
+    silent = [node for _, node in requests]
+    deadline = None if timeout is None else runtime.loop.time() + timeout
+    while requests:
+        left = None if deadline is None else max(0.0, deadline - runtime.loop.time())
+        try:
+            response = await requests.receive(left)
+        except TimeoutError:
+            break
+        if response.error() is None:
+            replies[response.label] = response.result()
+            silent.remove(response.label)
+    return replies, silent
+
+
+def abcast(name: str, message: Any, on: Iterable[str] | None = None) -> None:
+    """Send a message to `handle_cast` of the server called `name` on each of several nodes; says nothing about delivery
+    (OTP's `gen_server:abcast/3`).
+
+    Args:
+        name: what it is registered as on each node.
+        message: what is sent to each.
+        on: the nodes; this one and all that it is connected with by default.
+
+    Raises:
+        EncodeError: it can't cross the wire.
+    """
+    for node in _all_nodes() if on is None else on:
+        cast((name, node), message)
+
+
+def _all_nodes() -> list[str]:
+    return [node_name(), *nodes()]
