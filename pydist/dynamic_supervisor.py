@@ -92,9 +92,6 @@ class DynamicSupervisor(Supervising):
             child.key = child.pid
             self._children[child.pid] = child
 
-    def _was_stopped(self, child: Child) -> None:
-        del self._children[child.key]
-
     async def _start_child(self, spec: ChildSpec) -> Pid | Failed | None:
         if self._max_children is not None and len(self._children) >= self._max_children:
             return Failed(spec.id, "max_children")
@@ -115,7 +112,7 @@ class DynamicSupervisor(Supervising):
 def _checked(
     intensity: int, period: int, max_children: int | None, extra_arguments: object
 ) -> tuple[RestartPolicy, int | None, tuple[Any, ...]]:
-    policy = RestartPolicy("one_for_one", RestartBudget(intensity, period))
+    policy = RestartPolicy("one_for_one", RestartBudget(intensity, period), keep=False)
     if max_children is not None:
         check_whole("max_children", max_children, 0, "children")
     if not isinstance(extra_arguments, list | tuple):

@@ -124,10 +124,6 @@ class Supervising(GenServer, ABC):
     def _came_up(self, child: Child) -> None:
         """It has come up, or ignored its start."""
 
-    @abstractmethod
-    def _was_stopped(self, child: Child) -> None:
-        """It has been stopped at somebody's request."""
-
     # -- requests
 
     async def handle_call(self, request: Request[Any], caller: Caller, /) -> object:
@@ -164,7 +160,8 @@ class Supervising(GenServer, ABC):
         if known is None:
             return Failed(key, "not_found")
         await self._bring_down(known)
-        self._was_stopped(known)
+        if self._policy.forgets(known):
+            del self._children[known.key]
         return None
 
     # -- what happens to children

@@ -134,11 +134,6 @@ class Supervisor(Supervising):
         if pid is not None:
             self._by_pid.pop(pid, None)
 
-    def _was_stopped(self, child: Child) -> None:
-        """It has been stopped at somebody's request: it stays known unless it is temporary."""
-        if child.restart == "temporary":
-            del self._children[child.key]
-
     async def _start_child(self, spec: ChildSpec) -> Pid | Failed | None:
         """A new child, last in the order."""
         known = self._children.get(spec.id)
@@ -153,7 +148,7 @@ class Supervisor(Supervising):
         result = await self._bring_up(new)
         new.spec = without_start(spec)
         ignored = result is None
-        if not isinstance(result, Failed) and not (ignored and spec.restart == "temporary"):
+        if not isinstance(result, Failed) and not (ignored and self._policy.forgets(new)):
             self._children[new.key] = new
         return result
 

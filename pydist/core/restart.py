@@ -94,9 +94,15 @@ def check_whole(name: str, value: object, least: int, unit: str) -> None:
 
 
 class RestartPolicy:
-    """How one supervisor decides. All it remembers are its latest restarts."""
+    """How one supervisor decides. All it remembers are its latest restarts.
 
-    def __init__(self, strategy: Strategy, budget: RestartBudget, auto_shutdown: AutoShutdown = "never") -> None:
+    A child that has been stopped, or has left for good, stays known unless it is temporary, and can be started again;
+    with `keep=False` it does not.
+    """
+
+    def __init__(
+        self, strategy: Strategy, budget: RestartBudget, auto_shutdown: AutoShutdown = "never", *, keep: bool = True
+    ) -> None:
         if strategy not in STRATEGIES:
             raise ValueError(f"strategy is one of {', '.join(STRATEGIES)}, not {strategy!r}{_instead(strategy)}")
         if auto_shutdown not in AUTO_SHUTDOWNS:
@@ -104,6 +110,11 @@ class RestartPolicy:
         self.strategy: Strategy = strategy
         self.budget = budget
         self.auto_shutdown: AutoShutdown = auto_shutdown
+        self.keep = keep
+
+    def forgets(self, child: Member) -> bool:
+        """Whether `child`, when it does not run, is a child no longer."""
+        return child.restart == "temporary" or not self.keep
 
     def ended(self, child: C, reason: Reason, children: Iterable[C], now: float) -> Plan[C]:
         """`child`, one of `children` in the order of their start, has ended by itself."""
@@ -111,7 +122,7 @@ class RestartPolicy:
         if must_restart(child.restart, reason):
             return attrs.evolve(self.again(child, children, now), report=report)
         end = self._left(child, children)
-        return Plan(report=report, drop=_temporary((child,)), end="auto_shutdown" if end else None)
+        return Plan(report=report, drop=(child,) if self.forgets(child) else (), end="auto_shutdown" if end else None)
 
     def again(self, child: C, children: Iterable[C], now: float) -> Plan[C]:
         """`child` is to be started again: it has ended, or its last restart has failed."""
@@ -119,8 +130,8 @@ class RestartPolicy:
             return Plan(end="intensity")
         concerned = affected(self.strategy, children, child)
         others = tuple(each for each in reversed(concerned) if each is not child)
-        stay = tuple(each for each in concerned if each.restart != "temporary")
-        return Plan(stop=others, drop=_temporary(concerned), start=stay)
+        temporary = tuple(each for each in concerned if each.restart == "temporary")
+        return Plan(stop=others, drop=temporary, start=tuple(each for each in concerned if each.restart != "temporary"))
 
     def _left(self, child: C, children: Iterable[C]) -> bool:
         """Whether the supervisor ends now that `child` has left for good."""
@@ -159,10 +170,6 @@ def affected(strategy: Strategy, children: Iterable[C], child: C) -> tuple[C, ..
             return tuple(dropwhile(lambda each: each is not child, children))
         case "one_for_all":
             return tuple(children)
-
-
-def _temporary(children: Iterable[C]) -> tuple[C, ...]:
-    return tuple(each for each in children if each.restart == "temporary")
 
 
 def stopped_as_asked(restart: Restart, shutdown: Shutdown, reason: Reason) -> bool:

@@ -112,6 +112,16 @@ def test_a_temporary_child_that_ends_is_dropped_and_a_transient_one_kept() -> No
     assert _words(_policy("one_for_all").ended(b, NORMAL, kids, 0.0)) == {}
 
 
+def test_where_children_are_not_kept_one_that_leaves_for_good_is_dropped() -> None:
+    a, b = kids = [Kid("a", "transient"), Kid("b")]
+    policy = RestartPolicy("one_for_one", RestartBudget(9, 5), keep=False)
+    assert [_words(policy.ended(a, reason, kids, 0.0)) for reason in (NORMAL, CRASH)] == [
+        {"drop": "a"},
+        {"report": True, "start": "a"},
+    ]
+    assert [policy.forgets(b), _policy().forgets(b), _policy().forgets(Kid("c", "temporary"))] == [True, False, True]
+
+
 @pytest.mark.parametrize(
     ("auto_shutdown", "restart", "reason", "ends"),
     [
