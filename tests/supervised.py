@@ -66,10 +66,17 @@ class Worker(GenServer):
 
 
 def worker(
-    journal: Journal, name: str, *, stop_time: float = 1.0, restart: Restart = "permanent", shutdown: Any = 5.0
+    journal: Journal,
+    name: str,
+    *,
+    stop_time: float = 1.0,
+    restart: Restart = "permanent",
+    shutdown: Any = 5.0,
+    significant: bool = False,
 ) -> ChildSpec:
     """A worker that is registered by its name."""
-    return child(Worker, journal, name, stop_time, name=name, restart=restart, shutdown=shutdown)
+    options: dict[str, Any] = {"restart": restart, "shutdown": shutdown, "significant": significant}
+    return child(Worker, journal, name, stop_time, name=name, **options)
 
 
 def workers(journal: Journal, names: str) -> list[ChildSpec]:
