@@ -36,6 +36,9 @@ from pydist.errors import (
     PortMapperError,
     PydistError,
     StartError,
+    TaskError,
+    TaskMisused,
+    TaskTimeout,
     UnknownName,
 )
 from pydist.gen import NO_REPLY, Ignore, Stop
@@ -78,6 +81,8 @@ from pydist.request_ids import (
 )
 from pydist.send_later import cancel_timer, read_timer, send_after, send_interval, start_timer
 from pydist.supervisor import Supervisor
+from pydist.task import Task
+from pydist.task_process import Died, Outcome, Returned, TaskReply
 from pydist.terms import (
     KILL,
     KILLED,
@@ -120,6 +125,7 @@ __all__ = [
     "ChildSpec",
     "ConnectionFull",
     "Crash",
+    "Died",
     "Down",
     "DynamicSupervisor",
     "EncodeError",
@@ -138,6 +144,7 @@ __all__ = [
     "NodeUp",
     "NotInProcess",
     "Opaque",
+    "Outcome",
     "Pid",
     "PortInUse",
     "PortMapperError",
@@ -150,11 +157,17 @@ __all__ = [
     "RequestIds",
     "Response",
     "Restart",
+    "Returned",
     "Shutdown",
     "StartError",
     "Stop",
     "Strategy",
     "Supervisor",
+    "Task",
+    "TaskError",
+    "TaskMisused",
+    "TaskReply",
+    "TaskTimeout",
     "Timeout",
     "UnknownName",
     "Unregistered",

@@ -18,6 +18,9 @@ PydistError
 │   ├── CallingSelf             the caller: would wait for itself for ever
 │   ├── NoProcess               nobody is there
 │   └── NodeDisconnected        the connection was lost, or could not be made
+├── TaskError               the task: it ended without a result
+│   └── TaskTimeout             no result in time; the task still works
+├── TaskMisused             the caller: not the task's owner, or it has taken the outcome before
 ├── ConnectionFull          the sender: more is waiting for that node than the limit allows
 ├── Unreachable             the way there: nobody answers at that address, or not in time
 └── NodeStartError          the operator: a node can't come up as asked
@@ -149,6 +152,23 @@ class NoProcess(CallError):
 
 class NodeDisconnected(CallError):
     """The connection to the server's node was lost or could not be made. Whether the request was done is unknown."""
+
+
+class TaskError(PydistError):
+    """The task ended without a result. `reason` is its exit reason."""
+
+    def __init__(self, reason: Any, task: Any, message: str = "") -> None:
+        super().__init__(message or f"{task!r} ended without a result: {reason!r}")
+        self.reason = reason
+        self.task = task
+
+
+class TaskTimeout(TaskError, TimeoutError):
+    """No result in time. The task still works: unlike a cancelled coroutine it was not told to stop."""
+
+
+class TaskMisused(PydistError, RuntimeError):
+    """Only the process that started a task may ask for its outcome, and take it once."""
 
 
 class ConnectionFull(PydistError):

@@ -10,6 +10,7 @@ from pydist import (
     Caller,
     ChildInfo,
     ChildSpec,
+    Died,
     Down,
     Exited,
     GenServer,
@@ -18,7 +19,9 @@ from pydist import (
     Pid,
     Ref,
     Request,
+    Returned,
     Supervisor,
+    Task,
     Timeout,
     alias,
     call,
@@ -162,6 +165,26 @@ async def supervisors() -> None:
     assert_type(await start_child(supervisor, child(NoParameters)), Pid | None)
     assert_type(await which_children("top"), list[ChildInfo])
     assert_type(await count_children("top"), dict[str, int])
+
+
+async def tasks() -> None:
+    task = Task.async_(add, 1, 2)
+    assert_type(task, Task[int])
+    assert_type(await task.await_(), int)
+    assert_type(await task.yield_(1.5), Returned[int] | Died | None)
+    assert_type(await task.shutdown("brutal_kill"), Returned[int] | Died | None)
+    assert_type(task.ignore(), Returned[int] | Died | None)
+    assert_type(await Task.await_many([task, task], None), list[int])
+    assert_type(await Task.yield_many([task], limit=1, on_timeout="ignore"), list[Returned[int] | Died | None])
+    assert_type(await Task.start_link(add, 1, 2), Pid)
+    assert_type(child(Task, add, 1, 2, id="sum"), ChildSpec)
+    match await task.yield_():
+        case Returned(value):
+            assert_type(value, int)
+        case Died(reason):
+            assert_type(reason, Any)
+        case None:
+            pass
 
 
 async def outside(node: Node) -> None:
