@@ -21,6 +21,7 @@ PydistError
 ├── TaskError               the task: it ended without a result
 │   └── TaskTimeout             no result in time; the task still works
 ├── TaskMisused             the caller: not the task's owner, or it has taken the outcome before
+├── BadTransition           the callee: a handler of a state machine answered what is not allowed there
 ├── ConnectionFull          the sender: more is waiting for that node than the limit allows
 ├── Unreachable             the way there: nobody answers at that address, or not in time
 └── NodeStartError          the operator: a node can't come up as asked
@@ -169,6 +170,10 @@ class TaskTimeout(TaskError, TimeoutError):
 
 class TaskMisused(PydistError, RuntimeError):
     """Only the process that started a task may ask for its outcome, and take it once."""
+
+
+class BadTransition(PydistError, TypeError):
+    """What a handler of a `GenStatem` has returned is no transition, or not allowed in a state enter call."""
 
 
 class ConnectionFull(PydistError):

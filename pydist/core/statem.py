@@ -1,0 +1,304 @@
+"""The engine of a state machine: which handler is called next, and what follows from its answer (OTP's `gen_statem`).
+
+Its driver makes the calls, sends the replies and keeps the timers:
+
+    effects = machine.start(first, now)
+    while True:
+        ...                                          # perform the effects
+        if (call := machine.next_call()) is None:
+            machine.receive(event)                   # or machine.expire(number): wait for either
+        else:
+            effects = machine.take(answer_of(call), now)
+
+The rules, which are those of `gen_statem.erl`:
+
+- Events that wait stand in one queue. What an action inserts goes to its head, in the order given. When the state has
+  changed, all that was postponed goes to the head too, oldest first, but after what was inserted.
+- There is at most one timeout of each kind and name; starting it again replaces it, and one that has been cancelled or
+  replaced never comes, though its time be over already. The state timeout is cancelled when the state changes, the
+  event timeout by every event.
+- A timeout of 0 is no timer. It comes when the queue is empty, before any event from outside.
+- State enter calls belong to the transition: only when the last of them has answered has the state changed, and their
+  actions count as if the first answer had had them. They can't change the state, postpone, or insert events.
+- To stop, or to fail, is to leave all that as it is.
+
+A state has changed when the new one is not equal to the old one.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from itertools import count
+from typing import Any, Final, Generic, Never, TypeAlias, TypeVar
+
+import attrs
+
+from pydist.core.transition import (
+    EVENT_TIMEOUT,
+    KEEP,
+    STATE_TIMEOUT,
+    Enter,
+    Key,
+    NamedTimeout,
+    Timeout,
+    Transition,
+)
+from pydist.errors import BadTransition
+from pydist.terms import Reason
+
+S = TypeVar("S")
+D = TypeVar("D")
+
+
+@attrs.frozen
+class Reply:
+    """Answer a call."""
+
+    caller: Any
+    value: Any
+
+
+@attrs.frozen
+class StartTimer:
+    """Call `expire(number)` when it is `when`, in the seconds of `now`."""
+
+    number: int
+    when: float
+
+
+@attrs.frozen
+class CancelTimer:
+    """The timer is no longer wanted; what it says hereafter is ignored."""
+
+    number: int
+
+
+@attrs.frozen
+class End:
+    """The machine ends with `reason`."""
+
+    reason: Reason
+
+
+Event: TypeAlias = Any
+"""An event from outside, or inserted by a handler, is whatever the driver takes for one."""
+
+Effect: TypeAlias = Reply | StartTimer | CancelTimer | End
+
+
+@attrs.frozen
+class Callback(Generic[S, D]):
+    """Call the handler with these, and give its answer to `take`."""
+
+    event: Event
+    state: S
+    data: D
+
+
+@attrs.define
+class _Timer:
+    number: int | None
+    """None: its time is 0, and it stands in the list of those that are due."""
+    content: Any
+
+
+@attrs.define
+class _Pending(Generic[S, D]):
+    """A transition of which not all has been said yet."""
+
+    state: S
+    data: D
+    postpone: bool = False
+    next_events: list[Event] = attrs.field(factory=list[Event])
+    timeouts: dict[Key, Timeout | None] = attrs.field(factory=dict[Key, "Timeout | None"])
+
+    def add(self, answer: Transition[S, D]) -> None:
+        if answer.state is not KEEP:
+            self.state = answer.state
+        if answer.data is not KEEP:
+            self.data = answer.data
+        if answer.postpone is not None:
+            self.postpone = answer.postpone
+        self.next_events += answer.next_events
+        for key, timeout in answer.timeouts:
+            self.timeouts.pop(key, None)  # the last one counts, and where it stands
+            self.timeouts[key] = timeout
+
+
+class StateMachine(Generic[S, D]):
+    """See the head of this file.
+
+    Args:
+        first: what `init` has answered: the first state and data, and actions.
+        state_enter: make state enter calls.
+
+    Raises:
+        BadTransition: `first` lacks state or data, or says what has no meaning at the start.
+    """
+
+    def __init__(self, first: Transition[S, D], *, state_enter: bool = False) -> None:
+        self._first = first
+        self._state_enter = state_enter
+        self.state, self.data = _check_first(first)
+        self._event: Event | None = None
+        """The one that the handler has, or has just had."""
+        self._pending: _Pending[S, D] | None = None
+        """The transition of which a state enter call is to be made, or is under way."""
+        self._queue: deque[Event] = deque()
+        self._postponed: list[Event] = []
+        self._timers: dict[Key, _Timer] = {}
+        self._running: dict[int, Key] = {}
+        self._due: list[Key] = []
+        self._numbers = count(1)
+
+    # -- what the driver asks
+
+    def start(self, now: float) -> list[Effect]:
+        """Begin with what `init` has answered."""
+        return self._proceed(_Pending(self.state, self.data), self._first, enter=True, now=now)
+
+    def receive(self, event: Event) -> None:
+        """An event from outside. To be given when `next_call` has none to make."""
+        self._queue.append(event)
+
+    def expire(self, number: int) -> None:
+        """The time of a timer is over. As `receive`; ignored if the timer is no longer wanted."""
+        key = self._running.pop(number, None)
+        if key is not None:
+            self._queue.append(_event(key, self._timers.pop(key)))
+
+    def next_call(self) -> Callback[S, D] | None:
+        """The call to make now; None if an event or a timer has to come first."""
+        pending = self._pending
+        if pending is not None:
+            return Callback(Enter(self.state), pending.state, pending.data)
+        if self._queue:
+            self._event = self._queue.popleft()
+        elif self._due:
+            key = self._due.pop(0)
+            self._event = _event(key, self._timers.pop(key))
+        else:
+            return None
+        return Callback(self._event, self.state, self.data)
+
+    def take(self, answer: Any, now: float) -> list[Effect]:
+        """What follows from the handler's answer to the call.
+
+        Raises:
+            BadTransition: it is none, or not allowed in a state enter call.
+        """
+        transition: Transition[S, D] = _NOTHING if answer is None else answer
+        pending, self._pending = self._pending, None
+        problem = _no_transition(transition)
+        if pending is None:
+            pending = _Pending(self.state, self.data)
+        elif problem is None:
+            problem = _not_entering(transition, pending.state)
+        if problem is not None:
+            self.state, self.data = pending.state, pending.data
+            raise BadTransition(problem)
+        if transition.stop is not None:
+            pending.add(transition)
+            self.state, self.data = pending.state, pending.data
+            return [*_replies(transition), End(*transition.stop)]
+        changed = transition.state is not KEEP and transition.state != pending.state
+        return self._proceed(pending, transition, enter=changed or transition.repeat, now=now)
+
+    # -- the transition
+
+    def _proceed(self, pending: _Pending[S, D], answer: Transition[S, D], *, enter: bool, now: float) -> list[Effect]:
+        pending.add(answer)
+        effects = _replies(answer)
+        if enter and self._state_enter:
+            self._pending = pending
+        else:
+            self._complete(pending, now, effects)
+        return effects
+
+    def _complete(self, pending: _Pending[S, D], now: float, effects: list[Effect]) -> None:
+        if pending.postpone and self._event is not None:
+            self._postponed.append(self._event)
+        self._event = None
+        changed = pending.state != self.state
+        self.state, self.data = pending.state, pending.data
+        self._cancel(EVENT_TIMEOUT, effects)
+        if changed:
+            self._cancel(STATE_TIMEOUT, effects)
+            self._queue.extendleft(reversed(self._postponed))
+            self._postponed.clear()
+        for key, timeout in pending.timeouts.items():
+            self._restart(key, timeout, now, effects)
+        self._queue.extendleft(reversed(pending.next_events))
+
+    # -- timeouts
+
+    def _restart(self, key: Key, timeout: Timeout | None, now: float, effects: list[Effect]) -> None:
+        if timeout is not None and timeout.updating and key in self._timers:
+            self._timers[key].content = timeout.content
+            return
+        self._cancel(key, effects)
+        if timeout is None:
+            return
+        if timeout.seconds == 0:
+            self._timers[key] = _Timer(None, timeout.content)
+            self._due.append(key)
+            return
+        number = next(self._numbers)
+        self._timers[key] = _Timer(number, timeout.content)
+        self._running[number] = key
+        effects.append(StartTimer(number, timeout.seconds if timeout.absolute else now + timeout.seconds))
+
+    def _cancel(self, key: Key, effects: list[Effect]) -> None:
+        timer = self._timers.pop(key, None)
+        if timer is None:
+            return
+        if timer.number is None:
+            self._due.remove(key)
+        else:
+            del self._running[timer.number]
+            effects.append(CancelTimer(timer.number))
+
+
+_NOTHING: Final[Transition[Never, Never]] = Transition()
+
+
+def _replies(answer: Transition[Any, Any]) -> list[Effect]:
+    return [Reply(caller, value) for caller, value in answer.replies]
+
+
+def _event(key: Key, timer: _Timer) -> Event:
+    kind, name = key
+    return NamedTimeout(name, timer.content) if kind is NamedTimeout else kind(timer.content)
+
+
+# -- what is not allowed
+
+
+def _check_first(first: Transition[S, D]) -> tuple[S, D]:
+    problem = _no_transition(first)
+    if problem is not None or first.state is KEEP or first.data is KEEP:
+        raise BadTransition(f"init returns next_state(state, data), with the first state and data, not {first!r}")
+    if first.postpone:
+        raise BadTransition("init can't postpone: there is no event yet")
+    return first.state, first.data
+
+
+def _no_transition(answer: object) -> str | None:
+    """What is wrong with an answer whenever it comes, or None."""
+    if isinstance(answer, Transition):
+        return None
+    return (
+        "a handler returns next_state(...), keep_state(...), repeat_state(...), stop_machine(...), or None to keep "
+        f"state and data, not {answer!r}"
+    )
+
+
+def _not_entering(answer: Transition[Any, Any], entered: object) -> str | None:
+    """What is wrong with the answer to a state enter call, or None."""
+    if answer.state is not KEEP and answer.state != entered:
+        return f"a state enter call can't change the state, here from {entered!r} to {answer.state!r}"
+    if answer.postpone:
+        return f"a state enter call can't postpone the event that led to {entered!r}: the handler of the event can"
+    if answer.next_events:
+        return f"a state enter call can't insert events, here in {entered!r}: state_timeout=0 comes near to that"
+    return None
