@@ -2,7 +2,7 @@
 
 from pydist.addresses import Via
 from pydist.aliases import alias, make_ref, unalias
-from pydist.calls import Caller, call, cast, reply
+from pydist.calls import Call, Cast, Caller, call, cast, reply
 from pydist.child_management import (
     count_children,
     delete_child,
@@ -13,12 +13,14 @@ from pydist.child_management import (
     which_children,
 )
 from pydist.children import ChildInfo, ChildSpec, child
+from pydist.core.transition import (After, At, Enter, EventTimeout, NamedTimeout, StateTimeout, Transition, Update)
 from pydist.core.restart import AutoShutdown, Restart, Shutdown, Strategy
 from pydist.dynamic_supervisor import DynamicSupervisor
 from pydist.errors import (
     AlreadyRegistered,
     AlreadyStarted,
     BadNodeName,
+    BadTransition,
     CallError,
     CallingSelf,
     CallTimeout,
@@ -43,6 +45,7 @@ from pydist.errors import (
 )
 from pydist.gen import NO_REPLY, Ignore, Stop
 from pydist.gen_server import GenServer
+from pydist.gen_statem import GenStatem, in_state
 from pydist.logs import configure_logging
 from pydist.message import Message, Opaque, Request
 from pydist.messaging import receive, send
@@ -80,6 +83,7 @@ from pydist.request_ids import (
     wait_response,
 )
 from pydist.send_later import cancel_timer, read_timer, send_after, send_interval, start_timer
+from pydist.statem_answers import (Answer, Event, Info, Internal, keep_state, next_state, repeat_state, stop_machine)
 from pydist.supervisor import Supervisor
 from pydist.task import Task
 from pydist.task_process import Died, Outcome, Returned, TaskReply
@@ -103,6 +107,27 @@ from pydist.terms import (
 )
 
 __all__ = [
+    "After",
+    "At",
+    "Enter",
+    "EventTimeout",
+    "NamedTimeout",
+    "StateTimeout",
+    "Transition",
+    "Update",
+    "GenStatem",
+    "in_state",
+    "Answer",
+    "Event",
+    "Info",
+    "Internal",
+    "keep_state",
+    "next_state",
+    "repeat_state",
+    "stop_machine",
+    "BadTransition",
+    "Call",
+    "Cast",
     "KILL",
     "KILLED",
     "NOCONNECTION",

@@ -10,8 +10,8 @@ state enter call must not change the state say, is a `BadTransition` (`core/stat
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
-from math import inf
 from typing import Any, Final, Never, TypeAlias, TypedDict, TypeVar, Unpack, overload
 
 import attrs
@@ -21,6 +21,8 @@ from pydist.core.transition import (
     EVENT_TIMEOUT,
     KEEP,
     STATE_TIMEOUT,
+    After,
+    At,
     Enter,
     EventTimeout,
     Key,
@@ -28,6 +30,7 @@ from pydist.core.transition import (
     StateTimeout,
     Timeout,
     Transition,
+    Update,
 )
 from pydist.terms import NORMAL, Reason
 
@@ -55,8 +58,8 @@ Event: TypeAlias = Call | Cast | Info | Internal | Enter | StateTimeout | EventT
 _INSERTABLE: Final = (Call, Cast, Info, Internal, StateTimeout, EventTimeout, NamedTimeout)
 
 
-Time: TypeAlias = float | Timeout | None
-"""Seconds, or a `Timeout`; None (or inf) cancels the one that runs."""
+Time: TypeAlias = float | After | At | Update | None
+"""Seconds, or one of these three; None (or inf) cancels the timeout that runs."""
 
 
 class Actions(TypedDict, total=False):
@@ -74,6 +77,10 @@ class Actions(TypedDict, total=False):
     """Restart the event timeout; any event cancels it."""
     timeouts: Mapping[Any, Time]
     """Restart these timeouts, by name; only they themselves are cancelled by that."""
+
+
+Answer: TypeAlias = Transition[S, D] | None
+"""What a handler returns: a transition, or None, which keeps state and data as `keep_state()` does."""
 
 
 @overload
@@ -135,7 +142,7 @@ class _Checked(TypedDict, total=False):
     replies: tuple[tuple[Caller, Any], ...]
     postpone: bool
     next_events: tuple[Event, ...]
-    timeouts: tuple[tuple[Key, Timeout | None], ...]
+    timeouts: tuple[tuple[Key, Timeout], ...]
 
 
 def _checked(actions: Actions) -> _Checked:
@@ -186,7 +193,7 @@ def _events(next_event: Event | list[Event]) -> tuple[Event, ...]:
     return tuple(events)
 
 
-def _timeouts(actions: Actions) -> Iterable[tuple[Key, Timeout | None]]:
+def _timeouts(actions: Actions) -> Iterable[tuple[Key, Timeout]]:
     """The event timeout first: where several are 0 the others would cancel it."""
     if "event_timeout" in actions:
         yield EVENT_TIMEOUT, _timeout("event_timeout", actions["event_timeout"])
@@ -203,11 +210,13 @@ def _check_timeouts(timeouts: object) -> None:
         raise TypeError(f"timeouts= takes a dict of names and times, not {timeouts!r}")
 
 
-def _timeout(action: str, time: object) -> Timeout | None:
-    if time is None:
-        return None
+def _timeout(action: str, time: object) -> Timeout:
     if isinstance(time, int | float) and not isinstance(time, bool):
-        time = Timeout(time)
-    if not isinstance(time, Timeout):
-        raise TypeError(f"{action} takes seconds, a Timeout, or None, not {time!r}")
-    return None if time.seconds == inf else time
+        time = After(time)
+    match time:
+        case None | After(math.inf) | At(math.inf):
+            return None
+        case After() | At() | Update():
+            return time
+        case _:
+            raise TypeError(f"{action} takes seconds, After, At, Update, or None, not {time!r}")

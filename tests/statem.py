@@ -24,7 +24,7 @@ def named(name: str) -> Key:
     return NamedTimeout, name
 
 
-def timeouts(*each: tuple[Key, Timeout | None]) -> Answer:
+def timeouts(*each: tuple[Key, Timeout]) -> Answer:
     return staying(timeouts=each)
 
 

@@ -37,11 +37,14 @@ from pydist.core.transition import (
     EVENT_TIMEOUT,
     KEEP,
     STATE_TIMEOUT,
+    After,
+    At,
     Enter,
     Key,
     NamedTimeout,
     Timeout,
     Transition,
+    Update,
 )
 from pydist.errors import BadTransition
 from pydist.terms import Reason
@@ -110,7 +113,7 @@ class _Pending(Generic[S, D]):
     data: D
     postpone: bool = False
     next_events: list[Event] = attrs.field(factory=list[Event])
-    timeouts: dict[Key, Timeout | None] = attrs.field(factory=dict[Key, "Timeout | None"])
+    timeouts: dict[Key, Timeout] = attrs.field(factory=dict[Key, "Timeout"])
 
     def add(self, answer: Transition[S, D]) -> None:
         if answer.state is not KEEP:
@@ -232,21 +235,28 @@ class StateMachine(Generic[S, D]):
 
     # -- timeouts
 
-    def _restart(self, key: Key, timeout: Timeout | None, now: float, effects: list[Effect]) -> None:
-        if timeout is not None and timeout.updating and key in self._timers:
-            self._timers[key].content = timeout.content
+    def _restart(self, key: Key, timeout: Timeout, now: float, effects: list[Effect]) -> None:
+        running = self._timers.get(key)
+        if isinstance(timeout, Update) and running is not None:
+            running.content = timeout.content
             return
         self._cancel(key, effects)
-        if timeout is None:
-            return
-        if timeout.seconds == 0:
-            self._timers[key] = _Timer(None, timeout.content)
-            self._due.append(key)
-            return
+        match timeout:
+            case None:
+                return
+            case Update(content) | After(0, content):
+                self._timers[key] = _Timer(None, content)
+                self._due.append(key)
+            case After(seconds, content):
+                self._run(key, now + seconds, content, effects)
+            case At(when, content):
+                self._run(key, when, content, effects)
+
+    def _run(self, key: Key, when: float, content: Any, effects: list[Effect]) -> None:
         number = next(self._numbers)
-        self._timers[key] = _Timer(number, timeout.content)
+        self._timers[key] = _Timer(number, content)
         self._running[number] = key
-        effects.append(StartTimer(number, timeout.seconds if timeout.absolute else now + timeout.seconds))
+        effects.append(StartTimer(number, when))
 
     def _cancel(self, key: Key, effects: list[Effect]) -> None:
         timer = self._timers.pop(key, None)

@@ -58,26 +58,42 @@ class NamedTimeout:
 
 
 @attrs.frozen
-class Timeout:
-    """A timeout with a content, or at a fixed time. Where neither is needed, a number of seconds says the same."""
+class After:
+    """A time from now on, for a timeout that carries a content; where it carries none, the number alone will do."""
 
     seconds: float
-    """From now on; 0 comes before any event that is not in yet. If `absolute`, a time of the running loop's clock."""
+    """At least 0; 0 comes before any event that is not in yet."""
     content: Any = None
-    """What the event of this timeout carries."""
-    absolute: bool = attrs.field(default=False, kw_only=True)
-    updating: bool = attrs.field(default=False, kw_only=True)
-    """Made by `update`."""
+    """What the event carries."""
 
     def __attrs_post_init__(self) -> None:
-        if isnan(self.seconds) or (self.seconds < 0 and not self.absolute):
-            raise ValueError(f"a timeout is a number of seconds, at least 0, not {self.seconds}")
+        if not self.seconds >= 0:  # nan is not
+            raise ValueError(f"a timeout comes after a number of seconds, at least 0, not {self.seconds}")
 
-    @classmethod
-    def update(cls, content: Any) -> Timeout:
-        """Leave the time of the timeout that runs as it is, and change its content; if none runs, it comes at once."""
-        return cls(0.0, content, updating=True)
 
+@attrs.frozen
+class At:
+    """A time of the running loop's clock (`loop.time()`, in seconds), for a timeout; at once if it is past."""
+
+    when: float
+    content: Any = None
+    """What the event carries."""
+
+    def __attrs_post_init__(self) -> None:
+        if isnan(self.when):
+            raise ValueError("a timeout comes at a time of the loop's clock, in seconds, not at nan")
+
+
+@attrs.frozen
+class Update:
+    """The timeout that runs, with another content and the same time; if none runs, one that comes at once."""
+
+    content: Any = None
+    """What the event carries."""
+
+
+Timeout: TypeAlias = After | At | Update | None
+"""None cancels the timeout that runs."""
 
 Key: TypeAlias = tuple[type[StateTimeout] | type[EventTimeout] | type[NamedTimeout], Hashable]
 """Which timeout: there is one of each at most."""
@@ -97,4 +113,4 @@ class Transition(Generic[S_co, D_co]):
     replies: tuple[tuple[Any, Any], ...] = ()
     postpone: bool | None = None
     next_events: tuple[Any, ...] = ()
-    timeouts: tuple[tuple[Key, Timeout | None], ...] = ()
+    timeouts: tuple[tuple[Key, Timeout], ...] = ()

@@ -8,10 +8,10 @@ import pytest
 from pydist.core.statem import StateMachine
 from pydist.core.transition import (
     STATE_TIMEOUT,
+    After,
     Enter,
     NamedTimeout,
     StateTimeout,
-    Timeout,
 )
 from pydist.errors import BadTransition
 from tests.statem import REPEATING, Answer, Drive, going, named, script, staying
@@ -146,8 +146,8 @@ def test_a_state_enter_call_sees_the_new_data_and_may_change_them() -> None:
 def test_a_state_enter_call_may_reply_start_timeouts_and_be_repeated() -> None:
     answers: list[Any] = [
         None,
-        staying(repeat=True, replies=(("one", 1),), timeouts=((STATE_TIMEOUT, Timeout(1.0)),)),
-        staying(replies=(("two", 2),), timeouts=((STATE_TIMEOUT, Timeout(9.0)), (named("n"), Timeout(5.0)))),
+        staying(repeat=True, replies=(("one", 1),), timeouts=((STATE_TIMEOUT, After(1.0)),)),
+        staying(replies=(("two", 2),), timeouts=((STATE_TIMEOUT, After(9.0)), (named("n"), After(5.0)))),
     ]
 
     def handler(event: Any, state: str, data: Any) -> Any:
@@ -210,9 +210,7 @@ def test_a_state_enter_call_may_name_the_state_that_it_enters() -> None:
 
 
 def test_the_machine_may_begin_with_actions() -> None:
-    first = going(
-        "a", 0, replies=(("starter", "up"),), next_events=("x", "y"), timeouts=((STATE_TIMEOUT, Timeout(3.0)),)
-    )
+    first = going("a", 0, replies=(("starter", "up"),), next_events=("x", "y"), timeouts=((STATE_TIMEOUT, After(3.0)),))
     drive = Drive(script(), first, state_enter=True)
     assert drive.calls == [(Enter("a"), "a"), ("x", "a"), ("y", "a")]
     assert drive.replies == [("starter", "up")]

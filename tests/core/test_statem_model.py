@@ -15,6 +15,8 @@ from pydist.core.transition import (
     EVENT_TIMEOUT,
     KEEP,
     STATE_TIMEOUT,
+    After,
+    At,
     Enter,
     EventTimeout,
     Key,
@@ -22,6 +24,7 @@ from pydist.core.transition import (
     StateTimeout,
     Timeout,
     Transition,
+    Update,
 )
 from tests.statem import Drive
 
@@ -105,17 +108,18 @@ class Model:
         self.waiting = [event for answer in answers for event in answer.next_events] + self.waiting
         self.state, self.data = state, data
 
-    def start(self, key: Key, timeout: Timeout | None) -> None:
+    def start(self, key: Key, timeout: Timeout) -> None:
         old = [each for each in self.timeouts if each.key == key]
-        if timeout is not None and timeout.updating and old:
+        if isinstance(timeout, Update) and old:
             old[0].content = timeout.content
             return
         self.timeouts = [each for each in self.timeouts if each.key != key]
-        if timeout is not None and timeout.absolute:
-            self.timeouts.append(Running(key, timeout.seconds, timeout.content))
+        if isinstance(timeout, At):
+            self.timeouts.append(Running(key, timeout.when, timeout.content))
+        elif isinstance(timeout, After) and timeout.seconds > 0:
+            self.timeouts.append(Running(key, self.now + timeout.seconds, timeout.content))
         elif timeout is not None:
-            when = None if timeout.seconds == 0 else self.now + timeout.seconds
-            self.timeouts.append(Running(key, when, timeout.content))
+            self.timeouts.append(Running(key, None, timeout.content))
 
     def hear(self, event: Any) -> None:
         self.waiting.append(event)
@@ -154,9 +158,9 @@ def answer_to(event: Any, state: str, answer: Transition[str, int] | None) -> Tr
 def answers() -> st.SearchStrategy[Transition[str, int]]:
     times = st.one_of(
         st.none(),
-        st.builds(Timeout, st.sampled_from([0.0, 1.0, 2.0]), st.integers(0, 9)),
-        st.builds(Timeout, st.sampled_from([99.0, 101.0, 103.0]), st.integers(0, 9), absolute=st.just(True)),
-        st.builds(Timeout.update, st.integers(0, 9)),
+        st.builds(After, st.sampled_from([0.0, 1.0, 2.0]), st.integers(0, 9)),
+        st.builds(At, st.sampled_from([99.0, 101.0, 103.0]), st.integers(0, 9)),
+        st.builds(Update, st.integers(0, 9)),
     )
     return st.builds(
         Transition,

@@ -1,0 +1,333 @@
+"""`GenStatem`: a process that is a state machine (OTP's `gen_statem`).
+
+    class Lock(Enum):
+        LOCKED = "locked"
+        OPEN = "open"
+
+    class Press(Message):
+        digit: str
+
+    class IsOpen(Request[bool]):
+        pass
+
+    class Door(GenStatem[Lock, str]):
+        async def init(self, code: str) -> Transition[Lock, str]:
+            self.code = code
+            return next_state(Lock.LOCKED, "")
+
+        @in_state(Lock.LOCKED)
+        async def locked(self, event: Event, pressed: str) -> Answer[Lock, str]:
+            match event:
+                case Cast(Press(digit)):
+                    pressed = (pressed + digit)[-len(self.code) :]
+                    if pressed == self.code:
+                        return next_state(Lock.OPEN, "", state_timeout=10.0)
+                    return keep_state(pressed, event_timeout=30.0)
+                case EventTimeout():
+                    return keep_state("")
+                case Call(caller, IsOpen()):
+                    return keep_state(reply=(caller, False))
+                case _:
+                    return self.unhandled(event)
+
+        @in_state(Lock.OPEN)
+        async def opened(self, event: Event, pressed: str) -> Answer[Lock, str]:
+            match event:
+                case StateTimeout():
+                    return next_state(Lock.LOCKED)
+                case Cast(Press()):
+                    return keep_state(postpone=True)
+                case Call(caller, IsOpen()):
+                    return keep_state(reply=(caller, True))
+                case _:
+                    return self.unhandled(event)
+
+    door = await Door.start_link("1234")
+    for digit in "1234":
+        cast(door, Press(digit))
+    assert await call(door, IsOpen())
+
+The state decides which handler gets an event; the data go through all of them, here what has been pressed so far.
+Thirty seconds without a digit, and the door forgets. It is open for ten; what is pressed meanwhile counts when it has
+locked again.
+
+The contract:
+
+- A handler gets an event (`Call`, `Cast`, `Info`, a timeout, ...) and the data, and returns what is to follow: see
+  `statem_answers.py` for the answers, and the head of `core/statem.py` for the order of events.
+- States are any values that can be compared. Either each has its own method, marked by `in_state`; or the class
+  overrides `handle_event`, which gets every event, and may leave some to the methods by `super().handle_event(...)`.
+- With `class Door(GenStatem[Lock, str], state_enter=True)` the handler of a state is called with `Enter` whenever the
+  machine comes into it, at the start too.
+- A call is answered by the action `reply=(caller, value)`, or by `reply(caller, value)` at any time.
+- It starts, is called, is cast to and ends as a `GenServer`; `terminate` gets state and data too.
+
+What OTP has besides is not here, on purpose. There is no change of the callback module: in Erlang a module is all there
+is to exchange, while here `handle_event` can pass events on to any object, which may stand in the data. And there is no
+hibernation, since there is no heap of its own that a process could free.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from enum import EnumType
+from functools import partial
+from inspect import iscoroutinefunction
+from typing import Any, ClassVar, Final, Generic, NoReturn, TypeVar, get_args, get_origin
+
+import attrs
+import structlog
+
+from pydist.addresses import Name
+from pydist.calls import Call, Cast, reply
+from pydist.core.statem import Callback, CancelTimer, Effect, End, Reply, StartTimer, StateMachine
+from pydist.core.transition import Enter, Transition
+from pydist.errors import BadTransition, Exit
+from pydist.gen import NO_REPLY, Starter, Stop, failed, start, start_monitor, stopped
+from pydist.primitives import acting, receive, self_pid
+from pydist.send_later import cancel_timer, send_after
+from pydist.statem_answers import Answer, Event, Info, stop_machine
+from pydist.terms import Exited, Pid, Reason, Ref
+
+log = structlog.get_logger("pydist")
+
+S = TypeVar("S")
+D = TypeVar("D")
+F = TypeVar("F", bound=Callable[..., Awaitable[Any]])
+
+TURN: Final = 100
+"""Calls of handlers before others get their turn: a machine may be busy with events that it makes itself."""
+
+_STATES: Final = "__states__"
+
+
+def in_state(*states: object) -> Callable[[F], F]:
+    """Mark the method that handles all events in these states: `async def handler(self, event, data)`."""
+    if not states:
+        raise TypeError("in_state takes the states that the method is for, as in @in_state(Lock.OPEN)")
+
+    def mark(function: F) -> F:
+        handler: Any = function
+        if not iscoroutinefunction(handler):
+            raise TypeError(f"{function!r} is no async function: write `async def`, and @in_state(...) above it")
+        setattr(handler, _STATES, states)
+        return function
+
+    return mark
+
+
+class GenStatem(Generic[S, D]):
+    """See the head of this file.
+
+    `GenStatem[S, D]` is one whose states are of type `S` and whose data are of type `D`. If `S` is an `Enum`, a class
+    that lacks the handler of one of its states is an error.
+    """
+
+    _handlers: ClassVar[Mapping[Any, str]] = {}
+    """The name of the method for each state."""
+    _state_enter: ClassVar[bool] = False
+
+    def __init_subclass__(cls, *, state_enter: bool | None = None, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for name in ("init", "handle_event", "terminate"):
+            if name in vars(cls) and not iscoroutinefunction(vars(cls)[name]):
+                raise TypeError(f"{cls.__qualname__}.{name} is no async function: write `async def {name}`")
+        if state_enter is not None:
+            cls._state_enter = state_enter
+        cls._handlers = _handlers(cls)
+        if not any("handle_event" in vars(each) for each in cls.__mro__ if each is not GenStatem):
+            _check_complete(cls)
+
+    async def init(self, *args: Any, **kwargs: Any) -> Transition[S, D]:
+        """Set up the machine; runs in the new process before `start_link` returns.
+
+        Raise `Stop(reason)` to fail, `Ignore()` not to start at all.
+
+        Returns:
+            `next_state(state, data)` with the first state and the first data, and actions if need be.
+        """
+        raise NotImplementedError(f"{type(self).__qualname__} has no init that returns next_state(state, data)")
+
+    async def handle_event(self, event: Event, state: S, data: D, /) -> Answer[S, D]:
+        """Handle an event; without an override, by the method of the state.
+
+        Returns:
+            What is to follow: `next_state(...)`, `keep_state(...)`, `repeat_state(...)`, `stop_machine(...)`; None to
+            keep state and data.
+        """
+        name = self._handlers.get(state)
+        if name is None:
+            raise TypeError(f"{type(self).__qualname__} has no handler for the state {state!r}, to take {event!r}")
+        answer: Answer[S, D] = await getattr(self, name)(event, data)
+        return answer
+
+    def unhandled(self, event: Event) -> Answer[S, D]:
+        """For the last case of a handler: an unexpected message is logged, a state needs no `Enter`.
+
+        Raises:
+            TypeError: any other event; one that nobody handles is a mistake.
+        """
+        match event:
+            case Info(message):
+                log.warning("unexpected_message", server=type(self).__qualname__, pid=self_pid(), message=message)
+            case Enter():
+                pass
+            case _:
+                raise TypeError(f"{type(self).__qualname__} does not handle {event!r} in this state")
+        return None
+
+    async def terminate(self, reason: Reason, state: S, data: D, /) -> None:
+        """Clean up before the end. Not called when the machine is killed, nor by exit signals it does not trap."""
+
+    @classmethod
+    async def start_link(cls, *args: Any, name: Name | None = None, **kwargs: Any) -> Pid:
+        """Start a machine linked to the caller; returns when its `init(*args, **kwargs)` has.
+
+        Raises:
+            AlreadyStarted: `name` belongs to a living process.
+            StartError: `init` failed, with its exit reason. A caller that does not trap exits gets the exit signal too.
+        """
+        pid: Pid = await start(_life(cls, args, kwargs), name, label=cls.__qualname__, link=True)
+        return pid
+
+    @classmethod
+    async def start(cls, *args: Any, name: Name | None = None, **kwargs: Any) -> Pid:
+        """As `start_link`, without a link."""
+        pid: Pid = await start(_life(cls, args, kwargs), name, label=cls.__qualname__)
+        return pid
+
+    @classmethod
+    async def start_monitor(cls, *args: Any, name: Name | None = None, **kwargs: Any) -> tuple[Pid, Ref]:
+        """As `start`, and monitored by the caller from its first step."""
+        both: tuple[Pid, Ref] = await start_monitor(_life(cls, args, kwargs), name, label=cls.__qualname__)
+        return both
+
+
+# -- which method is for which state
+
+
+def _handlers(cls: type[GenStatem[Any, Any]]) -> dict[Any, str]:
+    handlers: dict[Any, str] = {}
+    for each in reversed(cls.__mro__):
+        here: dict[Any, str] = {}
+        for name, function in vars(each).items():
+            for state in getattr(function, _STATES, ()):
+                if state in here:
+                    raise TypeError(f"{each.__qualname__} has two handlers for {state!r}: {here[state]} and {name}")
+                here[state] = name
+        handlers |= here
+    return handlers
+
+
+def _check_complete(cls: type[GenStatem[Any, Any]]) -> None:
+    for base in vars(cls).get("__orig_bases__", ()):
+        args: tuple[Any, ...] = get_args(base)
+        states: Any = args[0] if args and issubclass(get_origin(base) or object, GenStatem) else None
+        for state in states if isinstance(states, EnumType) else ():
+            if state not in cls._handlers:
+                raise TypeError(f"{cls.__qualname__} has no handler for {state}: mark one with @in_state({state})")
+
+
+# -- its life
+
+
+@attrs.frozen
+class _Expired:
+    """To the machine itself: the time of a timer is over."""
+
+    number: int
+
+
+def _life(cls: type[GenStatem[S, D]], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Callable[[Starter], Any]:
+    return partial(_serve, cls, args, kwargs)
+
+
+async def _serve(
+    cls: type[GenStatem[S, D]], args: tuple[Any, ...], kwargs: dict[str, Any], starter: Starter
+) -> None:
+    statem = cls()
+
+    async def begin() -> StateMachine[S, D]:
+        return StateMachine(await statem.init(*args, **kwargs), state_enter=cls._state_enter)
+
+    driver = _Driver(statem, await starter.run(begin))
+    try:
+        await driver.run(starter.parent)
+    except Stop as stop:
+        await stopped(stop, driver.terminate)
+    except (Exit, Exception) as error:
+        await failed(error, driver.terminate)
+        raise
+
+
+class _Driver(Generic[S, D]):
+    """Makes the calls that the machine wants, and does what follows from them."""
+
+    def __init__(self, statem: GenStatem[S, D], machine: StateMachine[S, D]) -> None:
+        process, runtime = acting()
+        self._pid = process.pid
+        self._clock = runtime.loop.time
+        self._statem = statem
+        self._machine = machine
+        self._timers: dict[int, Ref] = {}
+
+    async def run(self, parent: Pid | None) -> NoReturn:
+        machine = self._machine
+        self._perform(machine.start(self._clock()))
+        turn = TURN
+        while True:
+            call = machine.next_call()
+            if call is None:
+                self._hear(await receive(), parent)
+                turn = TURN
+                continue
+            self._perform(self._take(call, await self._answer_to(call)))
+            turn -= 1
+            if not turn:
+                await asyncio.sleep(0)
+                turn = TURN
+
+    async def terminate(self, reason: Reason) -> None:
+        await self._statem.terminate(reason, self._machine.state, self._machine.data)
+
+    def _hear(self, message: object, parent: Pid | None) -> None:
+        if type(message) is Call or type(message) is Cast:
+            self._machine.receive(message)
+        elif type(message) is _Expired:
+            self._timers.pop(message.number, None)
+            self._machine.expire(message.number)
+        elif type(message) is Exited and message.pid == parent:
+            raise Stop(message.reason)
+        else:
+            self._machine.receive(Info(message))
+
+    async def _answer_to(self, call: Callback[S, D]) -> Answer[S, D]:
+        try:
+            return await self._statem.handle_event(call.event, call.state, call.data)
+        except Stop as stop:
+            if stop.reply is NO_REPLY:
+                return stop_machine(stop.reason)
+            if isinstance(call.event, Call):
+                return stop_machine(stop.reason, reply=(call.event.caller, stop.reply))
+            raise TypeError(f"Stop(reply=...) answers a call, and the event was {call.event!r}") from stop
+
+    def _take(self, call: Callback[S, D], answer: Answer[S, D]) -> list[Effect]:
+        try:
+            return self._machine.take(answer, self._clock())
+        except BadTransition as error:
+            where = f"{type(self._statem).__qualname__}, {call.event!r} in the state {call.state!r}"
+            raise BadTransition(f"{where}: {error}") from None
+
+    def _perform(self, effects: list[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Reply(caller, value):
+                    reply(caller, value)
+                case StartTimer(number, when):
+                    delay = max(0.0, when - self._clock())
+                    self._timers[number] = send_after(delay, self._pid, _Expired(number))
+                case CancelTimer(number):
+                    cancel_timer(self._timers.pop(number))
+                case End(reason):
+                    raise Stop(reason)
