@@ -224,7 +224,8 @@ def _check_complete(cls: type[GenStatem[Any, Any]]) -> None:
     for base in vars(cls).get("__orig_bases__", ()):
         args: tuple[Any, ...] = get_args(base)
         states: Any = args[0] if args and issubclass(get_origin(base) or object, GenStatem) else None
-        for state in states if isinstance(states, EnumType) else ():
+        members: list[Any] = list(states) if isinstance(states, EnumType) else []
+        for state in members:
             if state not in cls._handlers:
                 raise TypeError(f"{cls.__qualname__} has no handler for {state}: mark one with @in_state({state})")
 
@@ -243,9 +244,7 @@ def _life(cls: type[GenStatem[S, D]], args: tuple[Any, ...], kwargs: dict[str, A
     return partial(_serve, cls, args, kwargs)
 
 
-async def _serve(
-    cls: type[GenStatem[S, D]], args: tuple[Any, ...], kwargs: dict[str, Any], starter: Starter
-) -> None:
+async def _serve(cls: type[GenStatem[S, D]], args: tuple[Any, ...], kwargs: dict[str, Any], starter: Starter) -> None:
     statem = cls()
 
     async def begin() -> StateMachine[S, D]:

@@ -140,20 +140,21 @@ async def test_several_calls_are_answered_at_once_before_the_machine_does_anythi
     async def handler(event: Event, state: str, data: Any) -> Any:
         match event:
             case Call(caller):
-                return keep_state([*data, caller])
+                return keep_state((*data, caller))
             case Cast():
-                return next_state("b", [], reply=[(caller, number) for number, caller in enumerate(data)])
+                return next_state("b", reply=[(caller, number) for number, caller in enumerate(data)])
             case Enter("a") if state == "b":
                 await asyncio.sleep(10)
             case _:
-                return None
+                pass
+        return None
 
     replies: list[Any] = []
 
     async def ask(pid: Any, number: int) -> None:
         replies.append((number, await call(pid, Ask(number)), now()))
 
-    pid = await Entering.start_link(handler, [], next_state("a", []))
+    pid = await Entering.start_link(handler, [], next_state("a", ()))
     for number in range(2):
         spawn(ask, pid, number)
     await passed(1)
@@ -204,7 +205,9 @@ async def test_a_timeout_at_a_fixed_time_is_of_the_loops_clock() -> None:
 
 
 @in_process
-async def test_a_timeout_that_comes_while_a_handler_works_stands_behind_earlier_messages_and_before_later_ones() -> None:
+async def test_a_timeout_that_comes_while_a_handler_works_stands_behind_earlier_messages_and_before_later_ones() -> (
+    None
+):
     async def handler(event: Event, state: str, data: Any) -> Any:
         match event:
             case Cast("start"):
@@ -212,7 +215,8 @@ async def test_a_timeout_that_comes_while_a_handler_works_stands_behind_earlier_
             case Internal():
                 await asyncio.sleep(10)
             case _:
-                return None
+                pass
+        return None
 
     pid, journal = await started(handler)
     cast(pid, "start")
@@ -235,7 +239,8 @@ async def test_a_state_timeout_that_is_over_does_not_come_if_a_message_before_it
             case Cast("go"):
                 return next_state("b")
             case _:
-                return None
+                pass
+        return None
 
     pid, journal = await started(handler)
     cast(pid, "start")
@@ -256,7 +261,7 @@ async def test_a_timeout_of_zero_comes_before_messages_that_are_in_the_mailbox_a
 
 @in_process
 async def test_timers_that_are_cancelled_or_left_behind_by_the_end_are_gone() -> None:
-    many = keep_state(state_timeout=50.0, event_timeout=50.0, timeouts={name: 50.0 for name in "xyz"})
+    many = keep_state(state_timeout=50.0, event_timeout=50.0, timeouts=dict.fromkeys("xyz", 50.0))
     pid, _ = await started(answers(start=many, cancel=keep_state(timeouts={"x": None, "y": None})))
     cast(pid, "start")
     await passed(1)

@@ -29,12 +29,10 @@ from pydist import (
     next_state,
     receive,
     self_pid,
-    send,
     spawn,
     stop_machine,
-    trap_exit,
 )
-from tests.helpers import end, ended, in_process, now, passed, plain
+from tests.helpers import end, in_process, now, passed, plain
 from tests.machines import Ask, Entering, Journal, Told, answers, end_of_journal, started
 
 
@@ -176,9 +174,10 @@ async def test_a_state_enter_call_that_changes_the_state_ends_the_machine() -> N
     pid = await Entering.start(handler, [])
     ref = monitor(pid)
     cast(pid, "go")
+    text = "a state enter call can't change the state, here from 'b' to 'c'"
     assert plain((await receive(ref)).reason) == (
         "pydist.errors.BadTransition",
-        "Entering, Enter(old_state='a') in the state 'b': a state enter call can't change the state, here from 'b' to 'c'",
+        f"Entering, Enter(old_state='a') in the state 'b': {text}",
     )
 
 

@@ -101,6 +101,18 @@ def test_the_event_timeout_is_started_first_and_the_named_ones_last() -> None:
     )
 
 
+def going(**actions: Any) -> Any:
+    return next_state("b", **actions)
+
+
+def staying(**actions: Any) -> Any:
+    return keep_state(**actions)
+
+
+def repeating(**actions: Any) -> Any:
+    return repeat_state(**actions)
+
+
 @pytest.mark.parametrize(
     ("action", "text"),
     [
@@ -117,7 +129,7 @@ def test_the_event_timeout_is_started_first_and_the_named_ones_last() -> None:
         ({"timeouts": {"n": "5"}}, "timeouts['n'] takes seconds, After, At, Update, or None, not '5'"),
     ],
 )
-@pytest.mark.parametrize("make", [lambda **actions: next_state("b", **actions), keep_state, repeat_state])
+@pytest.mark.parametrize("make", [going, staying, repeating])
 def test_what_is_no_action_is_an_error_that_says_what_is(make: Any, action: dict[str, Any], text: str) -> None:
     with pytest.raises(TypeError) as error:
         make(**action)
