@@ -2,7 +2,7 @@
 
 from pydist.addresses import Via
 from pydist.aliases import alias, make_ref, unalias
-from pydist.calls import Call, Cast, Caller, call, cast, reply
+from pydist.calls import Call, Caller, Cast, call, cast, reply
 from pydist.child_management import (
     count_children,
     delete_child,
@@ -13,8 +13,8 @@ from pydist.child_management import (
     which_children,
 )
 from pydist.children import ChildInfo, ChildSpec, child
-from pydist.core.transition import (After, At, Enter, EventTimeout, NamedTimeout, StateTimeout, Transition, Update)
 from pydist.core.restart import AutoShutdown, Restart, Shutdown, Strategy
+from pydist.core.transition import After, At, Enter, EventTimeout, NamedTimeout, StateTimeout, Transition, Update
 from pydist.dynamic_supervisor import DynamicSupervisor
 from pydist.errors import (
     AlreadyRegistered,
@@ -83,7 +83,7 @@ from pydist.request_ids import (
     wait_response,
 )
 from pydist.send_later import cancel_timer, read_timer, send_after, send_interval, start_timer
-from pydist.statem_answers import (Answer, Event, Info, Internal, keep_state, next_state, repeat_state, stop_machine)
+from pydist.statem_answers import Answer, Event, Info, Internal, keep_state, next_state, repeat_state, stop_machine
 from pydist.supervisor import Supervisor
 from pydist.task import Task
 from pydist.task_process import Died, Outcome, Returned, TaskReply
@@ -107,27 +107,6 @@ from pydist.terms import (
 )
 
 __all__ = [
-    "After",
-    "At",
-    "Enter",
-    "EventTimeout",
-    "NamedTimeout",
-    "StateTimeout",
-    "Transition",
-    "Update",
-    "GenStatem",
-    "in_state",
-    "Answer",
-    "Event",
-    "Info",
-    "Internal",
-    "keep_state",
-    "next_state",
-    "repeat_state",
-    "stop_machine",
-    "BadTransition",
-    "Call",
-    "Cast",
     "KILL",
     "KILLED",
     "NOCONNECTION",
@@ -135,16 +114,22 @@ __all__ = [
     "NORMAL",
     "NO_REPLY",
     "SHUTDOWN",
+    "After",
     "Alias",
     "AlreadyRegistered",
     "AlreadyStarted",
+    "Answer",
+    "At",
     "Atom",
     "AutoShutdown",
     "BadNodeName",
+    "BadTransition",
+    "Call",
     "CallError",
     "CallTimeout",
     "Caller",
     "CallingSelf",
+    "Cast",
     "ChildError",
     "ChildInfo",
     "ChildSpec",
@@ -154,12 +139,19 @@ __all__ = [
     "Down",
     "DynamicSupervisor",
     "EncodeError",
+    "Enter",
+    "Event",
+    "EventTimeout",
     "Exit",
     "Exited",
     "GenServer",
+    "GenStatem",
     "Ignore",
+    "Info",
+    "Internal",
     "Message",
     "NameTaken",
+    "NamedTimeout",
     "NoProcess",
     "Node",
     "NodeDisconnected",
@@ -185,6 +177,7 @@ __all__ = [
     "Returned",
     "Shutdown",
     "StartError",
+    "StateTimeout",
     "Stop",
     "Strategy",
     "Supervisor",
@@ -194,8 +187,10 @@ __all__ = [
     "TaskReply",
     "TaskTimeout",
     "Timeout",
+    "Transition",
     "UnknownName",
     "Unregistered",
+    "Update",
     "Via",
     "abcast",
     "alias",
@@ -211,12 +206,15 @@ __all__ = [
     "demonitor",
     "exit",
     "get_childspec",
+    "in_state",
     "is_alive",
+    "keep_state",
     "link",
     "make_ref",
     "monitor",
     "monitor_nodes",
     "multi_call",
+    "next_state",
     "node_name",
     "nodes",
     "publish",
@@ -225,6 +223,7 @@ __all__ = [
     "receive",
     "receive_response",
     "register",
+    "repeat_state",
     "reply",
     "restart_child",
     "run",
@@ -236,6 +235,7 @@ __all__ = [
     "spawn",
     "start_child",
     "start_timer",
+    "stop_machine",
     "terminate_child",
     "trap_exit",
     "unalias",

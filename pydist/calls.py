@@ -81,9 +81,10 @@ class Caller(Envelope, tag="$caller", fields=("pid", "ref", "timeout", "node")):
 
 
 class Call(Envelope, tag="$call", fields=("caller", "request")):
-    """A request on its way."""
+    """A request on its way; also the event that a `GenStatem` gets."""
 
     __slots__ = ("caller", "request")
+    __match_args__ = ("caller", "request")
 
     def __init__(self, caller: Caller, request: Any) -> None:
         self.caller: Final = caller
@@ -91,9 +92,10 @@ class Call(Envelope, tag="$call", fields=("caller", "request")):
 
 
 class Cast(Envelope, tag="$cast", fields=("message",)):
-    """A message for `handle_cast` on its way."""
+    """A message for `handle_cast` on its way; also the event that a `GenStatem` gets."""
 
     __slots__ = ("message",)
+    __match_args__ = ("message",)
 
     def __init__(self, message: Any) -> None:
         self.message: Final = message

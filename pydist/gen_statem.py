@@ -85,7 +85,8 @@ from pydist.core.statem import Callback, CancelTimer, Effect, End, Reply, StartT
 from pydist.core.transition import Enter, Transition
 from pydist.errors import BadTransition, Exit
 from pydist.gen import NO_REPLY, Starter, Stop, failed, start, start_monitor, stopped
-from pydist.primitives import acting, receive, self_pid
+from pydist.messaging import acting, receive
+from pydist.primitives import self_pid
 from pydist.send_later import cancel_timer, send_after
 from pydist.statem_answers import Answer, Event, Info, stop_machine
 from pydist.terms import Exited, Pid, Reason, Ref

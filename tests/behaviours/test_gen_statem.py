@@ -33,7 +33,7 @@ from pydist import (
     spawn,
     start_timer,
 )
-from pydist.primitives import acting
+from pydist.messaging import acting
 from tests.helpers import end, in_process, now, passed
 from tests.machines import Ask, ByState, Entering, Journal, answers, started
 
