@@ -2,27 +2,41 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Any, assert_type
 
 from pydist import (
     NO_REPLY,
+    After,
     Alias,
+    Answer,
+    At,
+    Call,
     Caller,
+    Cast,
     ChildInfo,
     ChildSpec,
     Died,
     Down,
+    Enter,
+    Event,
     Exited,
     GenServer,
+    GenStatem,
+    Info,
+    Internal,
     Message,
     Node,
     Pid,
     Ref,
     Request,
     Returned,
+    StateTimeout,
     Supervisor,
     Task,
     Timeout,
+    Transition,
+    Update,
     alias,
     call,
     cancel_timer,
@@ -30,9 +44,13 @@ from pydist import (
     child,
     count_children,
     demonitor,
+    in_state,
+    keep_state,
     make_ref,
     monitor,
+    next_state,
     receive,
+    repeat_state,
     reply,
     send,
     send_after,
@@ -40,6 +58,7 @@ from pydist import (
     spawn,
     start_child,
     start_timer,
+    stop_machine,
     unalias,
     whereis,
     which_children,
@@ -194,3 +213,45 @@ async def outside(node: Node) -> None:
 
 assert_type(Tagged(count=1).count, int)
 assert_type(Joined.__fields__, tuple[str, ...])
+
+
+class Lamp(Enum):
+    ON = "on"
+    OFF = "off"
+
+
+class Switch(GenStatem[Lamp, int], state_enter=True):
+    """Its data is how often it was switched."""
+
+    async def init(self, times: int) -> Transition[Lamp, int]:
+        return next_state(Lamp.OFF, times)
+
+    @in_state(Lamp.ON, Lamp.OFF)
+    async def switch(self, event: Event, times: int) -> Answer[Lamp, int]:
+        match event:
+            case Call(caller, Increment(by)):
+                assert_type(caller, Caller)
+                return keep_state(times + by, reply=(caller, times))
+            case Cast():
+                return next_state(Lamp.ON, times + 1, state_timeout=After(5.0, "bright"), timeouts={"dim": None})
+            case StateTimeout():
+                return next_state(Lamp.OFF, event_timeout=1, next_event=Internal(times))
+            case Enter(Lamp.ON):
+                return keep_state(state_timeout=Update("still"), timeouts={"dim": At(5.0)})
+            case Internal():
+                return repeat_state(postpone=True)
+            case Info():
+                return stop_machine("enough", times)
+            case _:
+                return self.unhandled(event)
+
+
+async def machines() -> None:
+    assert_type(await Switch.start_link(0, name="switch"), Pid)
+    assert_type(await Switch.start_monitor(0), tuple[Pid, Ref])
+    await Supervisor.start_link([child(Switch, 0)])
+
+
+def answer_without_data() -> Transition[Lamp, int]:
+    answer = next_state(Lamp.ON)
+    return answer  # noqa: RET504  # its type is found without the one that is asked for
