@@ -16,9 +16,11 @@ from __future__ import annotations
 
 import sys
 from pathlib import PurePath
-from typing import Any, ClassVar, Generic, TypeVar, dataclass_transform
+from typing import Any, ClassVar, Final, Generic, TypeVar, dataclass_transform
 
 import attrs
+
+from pydist.speedups import native
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -55,6 +57,25 @@ def _claim(tag: str, cls: type[Sendable]) -> None:
     _classes[tag] = cls
 
 
+def quicken(cls: type) -> None:
+    """Let the C twin set the fields of an attrs class that asks for nothing special: a call makes three messages."""
+    fields = attrs.fields(cls)
+    special = {"__attrs_pre_init__", "__attrs_post_init__", "__attrs_init__"}
+    if native is None or special & set(dir(cls)) or not all(map(_is_plain, fields)):
+        return
+    defaults = tuple(each.default for each in fields if each.default is not attrs.NOTHING)
+    names = tuple(each.name for each in fields)
+    setattr(cls, "__init__", native.Initializer(vars(cls)["__init__"], names, defaults))  # noqa: B010  # a method, to mypy
+
+
+def _is_plain(field: attrs.Attribute[Any]) -> bool:
+    named = field.init and not field.kw_only and field.alias == field.name
+    return named and field.validator is None and field.converter is None and not isinstance(field.default, _FACTORY)
+
+
+_FACTORY: Final[Any] = type(attrs.Factory(list))
+
+
 class Sendable:
     """What crosses the wire under a tag of its own: a `Message`, or an `Envelope`."""
 
@@ -75,6 +96,7 @@ class Message(Sendable):
         super().__init_subclass__(**kwargs)
         # Without slots attrs works in place, which is what lets a bare subclass be enough.
         attrs.define(cls, slots=False, frozen=True)
+        quicken(cls)
         cls.__fields__ = tuple(field.name for field in attrs.fields(cls))  # type: ignore[arg-type]  # attrs.define has just made it one
         cls.__tag__ = tag if tag is not None else _default_tag(cls)
         _claim(cls.__tag__, cls)

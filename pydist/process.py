@@ -148,17 +148,15 @@ class Process(RunnableTask):
 
     # -- signals that arrive
 
-    def deliver(self, message: Any) -> None:
-        """A message."""
-        self.mailbox.append(message)
-        if self.parked:
-            self.waken()
-
     def deliver_all(self, messages: list[Any]) -> None:
         """Messages in order."""
-        self.mailbox.extend(messages)
-        if self.parked:
+        mailbox = self.mailbox
+        if len(mailbox) + len(messages) <= mailbox.limit:
+            mailbox.extend(messages)
             self.waken()
+        else:
+            for message in messages:
+                self.deliver(message)
 
     def deliver_alias(self, ref: Ref, message: Any) -> None:
         """A message to an alias; dropped if it is no longer active."""
@@ -166,7 +164,7 @@ class Process(RunnableTask):
         if until is None:
             self.home.dead_letter(Alias(self.pid, ref), message, "inactive_alias")
             return
-        self.deliver(message)
+        self.admit(message)
         if until == "reply":
             self.close_alias(ref)
         elif until == "reply_demonitor":
@@ -189,7 +187,7 @@ class Process(RunnableTask):
         if self.relations is None or self.relations.monitors.pop(ref, None) is None:
             return
         self._monitor_gone(ref)
-        self.deliver(Down(ref, target, reason))
+        self.admit(Down(ref, target, reason))
 
     def expire(self) -> None:
         """The timeout of a receive has passed."""
@@ -199,7 +197,7 @@ class Process(RunnableTask):
 
     def _exit_signal(self, source: Pid, reason: Reason) -> None:
         if self.trapping and not self.dying:
-            self.deliver(Exited(source, reason))
+            self.admit(Exited(source, reason))
         elif reason is not NORMAL or source == self.pid:
             self.die(reason)
 

@@ -31,12 +31,6 @@ class SteppedTask(TaskState):
 
     # -- what the scheduler and the process use
 
-    def waken(self) -> None:
-        """Step the coroutine soon, if it is parked."""
-        if self.parked:
-            self.parked = False
-            self.scheduler.enqueue(self)
-
     def await_future(self, future: asyncio.Future[Any]) -> None:
         """Wait for `future`, which the coroutine has yielded."""
         future._asyncio_future_blocking = False

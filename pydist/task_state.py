@@ -102,6 +102,28 @@ class TaskState:
         self.timed_out = False
         self._patience = PATIENCE
 
+    def waken(self) -> None:
+        """Step the coroutine soon, if it is parked."""
+        if self.parked:
+            self.parked = False
+            self.scheduler.enqueue(self)
+
+    def admit(self, message: Any) -> None:
+        """A message that the mailbox takes however full it is: one that the process has asked for."""
+        self.mailbox.append(message)
+        self.waken()
+
+    def deliver(self, message: Any) -> None:
+        """A message that anybody may send."""
+        if len(self.mailbox) >= self.mailbox.limit:
+            self.overflow(message)
+        else:
+            self.admit(message)
+
+    def overflow(self, message: Any) -> None:
+        """A message for which the mailbox has no room."""
+        raise NotImplementedError
+
 
 if not TYPE_CHECKING and native is not None:
     TaskState = native.TaskState

@@ -12,7 +12,7 @@ from weakref import WeakValueDictionary
 import attrs
 
 from pydist.errors import BadNodeName
-from pydist.message import Message
+from pydist.message import Message, quicken
 from pydist.speedups import native
 
 
@@ -131,6 +131,9 @@ class Alias:
 
 AliasEnd: TypeAlias = Literal["explicit_unalias", "demonitor", "reply_demonitor", "reply"]
 """What deactivates an alias, besides `unalias` and the end of its process."""
+
+
+quicken(Alias)
 
 RegisteredName: TypeAlias = tuple[str, str]
 """A name on a node: `("counter", "a@127.0.0.1")`."""

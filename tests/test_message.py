@@ -137,3 +137,40 @@ class Point(Message):
 
 def test_a_field_may_be_described_as_attrs_does() -> None:
     assert (Point(1), repr(Point(1)), Point.__fields__) == (Point(1, 0), "Point(x=1)", ("x", "y"))
+
+
+class Plain(Message, tag="test_message.Plain"):
+    number: int
+    text: str = "none"
+
+
+class Careful(Message, tag="test_message.Careful"):
+    number: int = attrs.field(validator=attrs.validators.ge(0))
+    tags: list[str] = attrs.field(factory=list)
+
+
+@pytest.mark.parametrize(
+    "made", [Plain(1), Plain(1, "none"), Plain(number=1), Plain(1, text="none"), Plain(text="none", number=1)]
+)
+def test_a_message_is_the_same_however_its_fields_are_given(made: Plain) -> None:
+    assert (made, made.__fieldvalues__(), repr(made)) == (
+        Plain(1, "none"),
+        [1, "none"],
+        "Plain(number=1, text='none')",
+    )
+
+
+@pytest.mark.parametrize(
+    ("args", "words"), [((), "missing 1 required"), ((1, "a", 2), "takes from 2 to 3 positional arguments")]
+)
+def test_a_message_with_fields_too_few_or_too_many_is_refused(args: tuple[Any, ...], words: str) -> None:
+    with pytest.raises(TypeError, match=words):
+        Plain(*args)
+
+
+def test_validators_and_factories_of_attrs_work_in_messages() -> None:
+    first, second = Careful(1), Careful(1)
+    first.tags.append("mine")
+    with pytest.raises(ValueError, match="must be >= 0"):
+        Careful(-1)
+    assert (first.tags, second.tags) == (["mine"], [])

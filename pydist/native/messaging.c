@@ -70,14 +70,8 @@ native_send(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs
     if (running == NULL || receiver->scheduler != (PyObject *)running || box->ordinary.len >= box->limit) {
         return send_elsewhere(target, message);
     }
-    if (ring_push(&box->ordinary, message) < 0) {
+    if (ring_push(&box->ordinary, message) < 0 || state_waken(receiver) < 0) {
         return NULL;
-    }
-    if (receiver->parked) {
-        receiver->parked = 0;
-        if (ring_push(&running->ready, (PyObject *)receiver) < 0) {
-            return NULL;
-        }
     }
     Py_RETURN_NONE;
 }

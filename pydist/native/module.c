@@ -3,11 +3,7 @@
 PyObject *park, *next_turn, *missing, *normal, *not_in_process, *union_type, *current_tasks, *swap_current_task;
 
 /* Raised with every change that both twins must know of: speedups.py leaves a twin of another version aside. */
-enum { VERSION = 1 };
-
-PyObject *native_current(PyObject *module, PyObject *ignored);
-int messaging_ready(void);
-int runqueue_ready(void);
+enum { VERSION = 2 };
 
 /* The objects that both twins share: sentinels, and what only Python can say. */
 static PyObject *
@@ -62,19 +58,19 @@ PyInit__native(void)
         PyErr_SetString(PyExc_ImportError, "PYDIST_PURE is set: pydist runs without its C twin");
         return NULL;
     }
-    PyTypeObject *types[] = {&PidType, &RefType, &MailboxType, &TaskStateType};
+    PyTypeObject *types[] = {&PidType, &RefType, &MailboxType, &InitializerType};
     for (size_t i = 0; i < Py_ARRAY_LENGTH(types); i++) {
         if (PyType_Ready(types[i]) < 0) {
             return NULL;
         }
     }
-    if (runqueue_ready() < 0 || messaging_ready() < 0) {
+    if (process_ready() < 0 || runqueue_ready() < 0 || messaging_ready() < 0) {
         return NULL;
     }
     PyObject *module = PyModule_Create(&native_module);
     if (module == NULL || PyModule_AddType(module, &PidType) < 0 || PyModule_AddType(module, &RefType) < 0 ||
         PyModule_AddType(module, &MailboxType) < 0 || PyModule_AddType(module, &TaskStateType) < 0 ||
-        PyModule_AddType(module, &RunQueueType) < 0 || PyModule_AddIntConstant(module, "VERSION", VERSION) < 0) {
+        PyModule_AddType(module, &RunQueueType) < 0 || PyModule_AddType(module, &InitializerType) < 0 || PyModule_AddIntConstant(module, "VERSION", VERSION) < 0) {
         Py_XDECREF(module);
         return NULL;
     }

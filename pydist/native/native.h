@@ -119,7 +119,7 @@ struct RunQueue {
     unsigned long long steps;
 };
 
-extern PyTypeObject PidType, RefType, MailboxType, TaskStateType, RunQueueType, ReceiveType;
+extern PyTypeObject PidType, RefType, MailboxType, TaskStateType, RunQueueType, ReceiveType, InitializerType;
 
 /* What Python hands over in `connect` (module.c); NULL before. */
 extern PyObject *park, *next_turn, *missing, *normal, *not_in_process, *union_type;
@@ -143,11 +143,17 @@ PyObject *mailbox_take(Mailbox *box, const Wanted *wanted);
 PyObject *mailbox_take_new(Mailbox *box, const Wanted *wanted);
 int wanted_from(PyObject *pattern, Wanted *wanted);
 
+int state_waken(TaskState *state);
+
 /* A borrowed reference; NULL with NotInProcess where no process runs. */
 TaskState *current_state(void);
 
+PyObject *native_current(PyObject *module, PyObject *ignored);
 PyObject *native_send(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames);
 PyObject *native_receive(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames);
-int receive_ready(void);
+
+int messaging_ready(void);
+int process_ready(void);
+int runqueue_ready(void);
 
 #endif

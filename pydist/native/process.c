@@ -1,6 +1,8 @@
 /* TaskState: see task_state.py. Fields alone; what they mean is said there, and the rules are process.py's. */
 #include "native.h"
 
+static PyObject *str_enqueue, *str_overflow, *str_scheduler, *str_qualname;
+
 static PyObject *
 none(void)
 {
@@ -40,8 +42,8 @@ state_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     self->patience = PATIENCE;
     self->parked = 1;
     self->mailbox = PyObject_CallNoArgs((PyObject *)&MailboxType);
-    self->scheduler = PyObject_GetAttrString(home, "scheduler");
-    self->label = PyObject_GetAttrString(coroutine, "__qualname__");
+    self->scheduler = PyObject_GetAttr(home, str_scheduler);
+    self->label = PyObject_GetAttr(coroutine, str_qualname);
     if (self->label == NULL && PyErr_ExceptionMatches(PyExc_AttributeError)) {
         PyErr_Clear();
         self->label = PyObject_Repr(coroutine);
@@ -109,6 +111,57 @@ state_dealloc(TaskState *self)
     Py_TYPE(self)->tp_free((PyObject *)self);
 }
 
+/* Step the coroutine soon, if it is parked. -1 with an exception. */
+int
+state_waken(TaskState *self)
+{
+    if (!self->parked) {
+        return 0;
+    }
+    self->parked = 0;
+    if (running != NULL && self->scheduler == (PyObject *)running) {
+        return ring_push(&running->ready, (PyObject *)self);
+    }
+    PyObject *enqueued = PyObject_CallMethodOneArg(self->scheduler, str_enqueue, (PyObject *)self);
+    Py_XDECREF(enqueued);
+    return enqueued == NULL ? -1 : 0;
+}
+
+static PyObject *
+state_py_waken(TaskState *self, PyObject *Py_UNUSED(ignored))
+{
+    if (state_waken(self) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+state_admit(TaskState *self, PyObject *message)
+{
+    if (ring_push(&((Mailbox *)self->mailbox)->ordinary, message) < 0 || state_waken(self) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+state_deliver(TaskState *self, PyObject *message)
+{
+    Mailbox *box = (Mailbox *)self->mailbox;
+    if (box->ordinary.len >= box->limit) {
+        return PyObject_CallMethodOneArg((PyObject *)self, str_overflow, message);
+    }
+    return state_admit(self, message);
+}
+
+static PyMethodDef state_methods[] = {
+    {"waken", (PyCFunction)state_py_waken, METH_NOARGS, NULL},
+    {"admit", (PyCFunction)state_admit, METH_O, NULL},
+    {"deliver", (PyCFunction)state_deliver, METH_O, NULL},
+    {NULL},
+};
+
 #define OBJECT(name, field) {name, T_OBJECT, offsetof(TaskState, field), 0, NULL}
 #define FLAG(name, field) {name, T_BOOL, offsetof(TaskState, field), 0, NULL}
 #define NUMBER(name, field) {name, T_INT, offsetof(TaskState, field), 0, NULL}
@@ -155,5 +208,16 @@ PyTypeObject TaskStateType = {
     .tp_dealloc = (destructor)state_dealloc,
     .tp_traverse = (traverseproc)state_traverse,
     .tp_clear = (inquiry)state_clear,
+    .tp_methods = state_methods,
     .tp_members = state_members,
 };
+
+int
+process_ready(void)
+{
+    str_enqueue = PyUnicode_InternFromString("enqueue");
+    str_overflow = PyUnicode_InternFromString("overflow");
+    str_scheduler = PyUnicode_InternFromString("scheduler");
+    str_qualname = PyUnicode_InternFromString("__qualname__");
+    return PyErr_Occurred() == NULL && PyType_Ready(&TaskStateType) == 0 ? 0 : -1;
+}
