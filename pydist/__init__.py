@@ -87,6 +87,7 @@ from pydist.statem_answers import Answer, Event, Info, Internal, keep_state, nex
 from pydist.supervisor import Supervisor
 from pydist.task import Task
 from pydist.task_process import Died, Outcome, Returned, TaskReply
+from pydist.task_stream import TaskStream
 from pydist.terms import (
     KILL,
     KILLED,
@@ -185,6 +186,7 @@ __all__ = [
     "TaskError",
     "TaskMisused",
     "TaskReply",
+    "TaskStream",
     "TaskTimeout",
     "Timeout",
     "Transition",

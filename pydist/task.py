@@ -25,9 +25,9 @@ thread, too: CPU work belongs into `asyncio.to_thread` or on a node of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
 from math import inf
-from typing import Any, ClassVar, Final, Generic, Literal, TypeAlias, TypeVar, TypeVarTuple, final, get_args
+from typing import Any, ClassVar, Final, Generic, Literal, TypeAlias, TypeVar, TypeVarTuple, Unpack, final, get_args
 
 from pydist.calls import DEFAULT_TIMEOUT
 from pydist.core.restart import Restart, Shutdown
@@ -55,8 +55,10 @@ from pydist.task_process import (
     obey,
     outcome_of,
 )
+from pydist.task_stream import StreamOptions, TaskStream
 from pydist.terms import KILL, KILLED, SHUTDOWN, Down, Pid, Ref
 
+A = TypeVar("A")
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 Ts = TypeVarTuple("Ts")
@@ -114,6 +116,33 @@ class Task(Generic[R_co]):
     async def start(function: Callable[[*Ts], Coroutine[Any, Any, Any]], *args: *Ts) -> Pid:
         """As `start_link`, without a link. What is to be stopped in order, `TaskSupervisor.start_child` starts."""
         return spawn(function, *args)
+
+    @staticmethod
+    def async_stream(
+        function: Callable[[A], Coroutine[Any, Any, R]], inputs: Iterable[A], **options: Unpack[StreamOptions]
+    ) -> TaskStream[R]:
+        """Run a function over many inputs, some at a time (Elixir's `Task.async_stream/3`).
+
+        Args:
+            function: an async function that takes one input.
+            inputs: what it is run with; taken as there is room.
+            **options: see `StreamOptions`.
+
+        Returns:
+            An async iterator over the outcomes. To ask it may raise `TaskTimeout`, what `inputs` raise, and
+            `TaskMisused` in another process than the one that was the first to ask. After an error there are no more
+            outcomes. The crash of a task ends an owner that does not trap exits, by the link.
+
+        Raises:
+            TypeError, ValueError: no function, nothing to iterate over, or an option that makes no sense.
+        """
+        check_function(function)
+
+        async def start(each: A) -> tuple[Pid, Ref]:
+            task = Task.async_(function, each)
+            return task.pid, task.ref
+
+        return TaskStream(start, inputs, **options)
 
     # -- asking one
 

@@ -34,6 +34,7 @@ from pydist import (
     StateTimeout,
     Supervisor,
     Task,
+    TaskStream,
     Timeout,
     Transition,
     Update,
@@ -197,6 +198,10 @@ async def tasks() -> None:
     assert_type(await Task.yield_many([task], limit=1, on_timeout="ignore"), list[Returned[int] | Died | None])
     assert_type(await Task.start_link(add, 1, 2), Pid)
     assert_type(child(Task, add, 1, 2, id="sum"), ChildSpec)
+    stream = Task.async_stream(Counter.start, [1, 2], max_concurrency=2, timeout=None, on_timeout="kill_task")
+    assert_type(stream, TaskStream[Pid])
+    async for outcome in stream:
+        assert_type(outcome, Returned[Pid] | Died)
     match await task.yield_():
         case Returned(value):
             assert_type(value, int)
