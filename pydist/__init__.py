@@ -51,6 +51,7 @@ from pydist.message import Message, Opaque, Request
 from pydist.messaging import receive, send
 from pydist.multi_call import abcast, multi_call
 from pydist.node import Node, run
+from pydist.partition_supervisor import PartitionSupervisor
 from pydist.primitives import (
     connect,
     demonitor,
@@ -163,6 +164,7 @@ __all__ = [
     "NotInProcess",
     "Opaque",
     "Outcome",
+    "PartitionSupervisor",
     "Pid",
     "PortInUse",
     "PortMapperError",

@@ -230,13 +230,13 @@ def publish(value: Any) -> None:
     runtime.published[process.pid.number] = value
 
 
-def published(name: str) -> Any:
-    """What the process of this name has published on this node; None if there is no such process, or it has not.
+def published(owner: str | Pid) -> Any:
+    """What the process of this name or pid has published on this node; None if there is no such process, or it has not.
 
     It sends no message and does not wait, however busy that process is.
     """
     _, runtime = acting()
-    process = runtime.names.holder(name)
+    process = runtime.process(owner) if isinstance(owner, Pid) else runtime.names.holder(owner)
     return None if process is None else runtime.published.get(process.pid.number)
 
 

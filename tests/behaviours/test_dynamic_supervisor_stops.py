@@ -44,18 +44,13 @@ async def _supervisor(*specs: Any) -> tuple[Pid, list[Pid]]:
 
 
 async def _end(supervisor: Pid, children: list[Pid]) -> tuple[list[Any], float]:
-    """Have it end as its parent would: the reasons of its children, and how many seconds that took."""
+    """Have it end as its parent does: the reasons of its children, and how many seconds that took."""
     refs, began = [monitor(pid) for pid in children], now()
     unlink(supervisor)
-    parent_ends(supervisor)
+    exit(supervisor, SHUTDOWN)
     await ended(supervisor)
     took = round(now() - began, 6)
     return [(await receive(ref)).reason for ref in refs], took
-
-
-def parent_ends(supervisor: Pid) -> None:
-    """What a supervisor sees when its parent ends, here the calling process."""
-    send(supervisor, Exited(self_pid(), SHUTDOWN))
 
 
 @pytest.mark.parametrize(
@@ -93,7 +88,7 @@ async def test_each_child_has_its_own_time() -> None:
     refs = {monitor(pid): number for number, pid in enumerate(pids)}
     unlink(supervisor)
     began = now()
-    parent_ends(supervisor)
+    exit(supervisor, SHUTDOWN)
     for _ in pids:
         down = await receive(lambda message: getattr(message, "ref", None) in refs)
         ends.append((refs[down.ref], down.reason, round(now() - began, 6)))
@@ -146,7 +141,7 @@ def test_of_children_that_died_just_before_the_true_reason_is_reported(logs: lis
     async def check() -> None:
         supervisor, pids = await _supervisor(*(worker(Journal(), name, restart="temporary") for name in "ab"))
         unlink(supervisor)
-        parent_ends(supervisor)  # which it reads before it reads of the ends
+        exit(supervisor, SHUTDOWN)  # which it reads before it reads of the ends
         exit(pids[0], KILL)
         exit(pids[1], KILL)
         await ended(supervisor)
@@ -206,7 +201,7 @@ async def test_who_calls_meanwhile_is_not_answered_and_keeps_no_child_alive_long
     parent = self_pid()
     supervisor, pids = await _supervisor(worker(Journal(), "a", stop_time=100, shutdown=5.0))
     spawn(pesters)
-    parent_ends(supervisor)
+    exit(supervisor, SHUTDOWN)
     await passed(1)
     spawn(asks)
     began = now()
@@ -218,7 +213,7 @@ async def test_who_calls_meanwhile_is_not_answered_and_keeps_no_child_alive_long
 async def test_a_supervisor_that_is_killed_while_it_stops_its_children_takes_them_along() -> None:
     supervisor, pids = await _supervisor(worker(Journal(), "a", stop_time=1000, shutdown=None), child(_ignores))
     unlink(supervisor)
-    parent_ends(supervisor)
+    exit(supervisor, SHUTDOWN)
     await passed(1)
     exit(supervisor, KILL)
     assert [await ended(pid) for pid in pids[1:]] == [KILLED]
@@ -236,7 +231,7 @@ async def test_ten_thousand_children_stop_together() -> None:
     spec = child(_quiet, shutdown=5.0)
     supervisor, pids = await _supervisor(*([spec] * 10_000))
     began = now()
-    parent_ends(supervisor)
+    exit(supervisor, SHUTDOWN)
     assert await ended(supervisor) is SHUTDOWN
     assert ([pid for pid in pids if is_alive(pid)], now() - began) == ([], 0)
     assert [type(message) for message in mailbox()] == [Exited]
