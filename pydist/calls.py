@@ -17,11 +17,10 @@ from pydist.addresses import Server, locate
 from pydist.errors import CallError, CallingSelf, CallTimeout, NodeDisconnected, NoProcess
 from pydist.mailbox import MISSING
 from pydist.message import Envelope, Request
-from pydist.messaging import acting, receive, send
+from pydist.messaging import acting, current, receive, send
 from pydist.primitives import demonitor
 from pydist.process import Process
 from pydist.runtime import Runtime
-from pydist.scheduler import running
 from pydist.terms import NOCONNECTION, NOPROC, Alias, Atom, Down, Pid, Reason, Ref, RegisteredName
 
 R = TypeVar("R")
@@ -174,7 +173,7 @@ def reply(caller: Caller, value: Any) -> None:
     """
     ref = caller.ref
     asker: Process | None = caller.pid.process
-    if asker is not None and asker.scheduler is running.scheduler:
+    if asker is not None and asker.home is current().home:
         asker.deliver_alias(ref, Reply(ref, value))
     else:
         send(caller.alias, Reply(ref, value))
