@@ -72,6 +72,7 @@ from pydist.primitives import (
     unregister,
     whereis,
 )
+from pydist.process_info import ProcessInfo, process_info, processes, registered
 from pydist.registry import Registry
 from pydist.registry_keeper import Registered, Unregistered
 from pydist.request_ids import (
@@ -168,6 +169,7 @@ __all__ = [
     "Pid",
     "PortInUse",
     "PortMapperError",
+    "ProcessInfo",
     "PydistError",
     "Ref",
     "Registered",
@@ -221,12 +223,15 @@ __all__ = [
     "next_state",
     "node_name",
     "nodes",
+    "process_info",
+    "processes",
     "publish",
     "published",
     "read_timer",
     "receive",
     "receive_response",
     "register",
+    "registered",
     "repeat_state",
     "reply",
     "restart_child",

@@ -68,13 +68,16 @@ def spawn(
         TypeError: not an async function, or the wrong arguments for it.
     """
     parent, runtime = acting()
+    if link or monitor:
+        parent.related()  # one that was killed has none, and starts nothing that it could not look after
     child = runtime.spawn(function, args, parent.pid, name)
     if link:
         runtime.link(parent, child.pid)
     return (child.pid, runtime.monitor(parent, child.pid)) if monitor else child.pid
 
 
-def _check_pid(function: str, pid: object) -> None:
+def check_pid(function: str, pid: object) -> None:
+    """Raise TypeError for what is no pid."""
     if type(pid) is not Pid:
         raise TypeError(f"{function} takes a Pid, not {pid!r}: look a name up with whereis(), or monitor() it")
 
@@ -85,7 +88,7 @@ def link(pid: Pid) -> None:
     At most one link per pair. If there is no such process, the exit signal comes with the reason `NOPROC`; if its node
     can't be reached, `NOCONNECTION`.
     """
-    _check_pid("link", pid)
+    check_pid("link", pid)
     process, runtime = acting()
     runtime.link(process, pid)
 
@@ -95,7 +98,7 @@ def unlink(pid: Pid) -> None:
 
     When the caller traps exits, an `Exited` from before may stand in its mailbox.
     """
-    _check_pid("unlink", pid)
+    check_pid("unlink", pid)
     process, runtime = acting()
     runtime.unlink(process, pid)
 
@@ -164,7 +167,7 @@ def exit(pid: Pid, reason: Reason) -> None:  # noqa: A001  # OTP's name
     `KILL` can't be trapped, and ends with the reason `KILLED`. `NORMAL` from another process has no effect unless it
     traps exits. To end the calling process itself, raise `Exit(reason)`.
     """
-    _check_pid("exit", pid)
+    check_pid("exit", pid)
     process, runtime = acting()
     runtime.exit(process.pid, pid, reason)
     if pid == process.pid and (process.dying or process.done()):
@@ -188,7 +191,7 @@ def register(name: str, pid: Pid) -> None:
         NameTaken: the name belongs to another process, or the process has one already.
         ValueError: no such process on this node.
     """
-    _check_pid("register", pid)
+    check_pid("register", pid)
     _, runtime = acting()
     process = runtime.process(pid)
     if process is None:
@@ -246,7 +249,7 @@ def is_alive(pid: Pid) -> bool:
     Raises:
         ValueError: it is a process of another node.
     """
-    _check_pid("is_alive", pid)
+    check_pid("is_alive", pid)
     _, runtime = acting()
     if not runtime.is_local(pid):
         raise ValueError(f"{pid} lives on another node: monitor it instead")

@@ -113,6 +113,10 @@ class Process(RunnableTask):
         """The living process of its node that `pid` names, or None."""
         return self.home.process(pid)
 
+    def waits(self) -> bool:
+        """Whether it waits, for a message or for a future; otherwise it runs, or is to run soon."""
+        return self.parked or self._fut_waiter is not None
+
     def related(self) -> Relations:
         """The tables of links and monitors, made on first use."""
         if self.relations is None:
@@ -216,7 +220,7 @@ class Process(RunnableTask):
         """End now, whatever the coroutine does."""
         if self.over:
             return
-        suspended = self.parked or self._fut_waiter is not None
+        suspended = self.waits()
         self.parked = False
         waited_for, self._fut_waiter = self._fut_waiter, None
         self._settle(KILLED, None, Exit(KILLED))

@@ -9,9 +9,9 @@ from itertools import count
 
 import pytest
 
-from pydist import KILL, KILLED, Exit, receive, self_pid, spawn
+from pydist import KILL, KILLED, Exit, Pid, link, monitor, processes, receive, self_pid, spawn
 from pydist import exit as send_exit
-from tests.helpers import WAITS, Waits, cleaning, end_of, wait_for_message
+from tests.helpers import WAITS, Waits, cleaning, end_of, links_and_monitors, wait_for_message
 from tests.virtual_time import run_process
 
 
@@ -97,3 +97,30 @@ def test_a_killed_process_whose_clean_up_awaits_many_times_is_closed_in_silence(
     assert end_of(cleans, KILL) is KILLED
     gc.collect()
     assert seen == [0, 1, 2, 3, 4]
+
+
+def test_one_that_was_killed_makes_no_more_links_and_monitors() -> None:
+    refused: list[object] = []
+
+    def spawn_linked(_other: Pid) -> None:
+        spawn(wait_for_message, link=True)
+
+    async def main() -> list[object]:
+        other = spawn(wait_for_message)
+
+        async def goes_on() -> None:
+            try:
+                send_exit(self_pid(), KILL)
+            except Exit:
+                for relate in (link, monitor, spawn_linked):
+                    try:
+                        relate(other)
+                    except Exit as signal:
+                        refused.append(signal.reason)
+
+        _, ref = spawn(goes_on, monitor=True)
+        await receive(ref)
+        await asyncio.sleep(1)
+        return [*links_and_monitors(other), len(processes())]
+
+    assert (run_process(main), refused) == ([0, 0, 0, 0, 2], [KILLED, KILLED, KILLED])
