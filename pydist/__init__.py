@@ -15,6 +15,7 @@ from pydist.child_management import (
 from pydist.children import ChildInfo, ChildSpec, child
 from pydist.core.restart import AutoShutdown, Restart, Shutdown, Strategy
 from pydist.core.transition import After, At, Enter, EventTimeout, NamedTimeout, StateTimeout, Transition, Update
+from pydist.dead_letters import DeadLetter
 from pydist.dynamic_supervisor import DynamicSupervisor
 from pydist.errors import (
     AlreadyRegistered,
@@ -49,8 +50,10 @@ from pydist.gen_statem import GenStatem, in_state
 from pydist.logs import configure_logging
 from pydist.message import Message, Opaque, Request
 from pydist.messaging import receive, send
+from pydist.monitoring import dead_letters, system_monitor
 from pydist.multi_call import abcast, multi_call
 from pydist.node import Node, run
+from pydist.node_watch import LongMessageQueue, LongSchedule, SchedulerLag
 from pydist.partition_supervisor import PartitionSupervisor
 from pydist.primitives import (
     connect,
@@ -138,6 +141,7 @@ __all__ = [
     "ChildSpec",
     "ConnectionFull",
     "Crash",
+    "DeadLetter",
     "Died",
     "Down",
     "DynamicSupervisor",
@@ -152,6 +156,8 @@ __all__ = [
     "Ignore",
     "Info",
     "Internal",
+    "LongMessageQueue",
+    "LongSchedule",
     "Message",
     "NameTaken",
     "NamedTimeout",
@@ -180,6 +186,7 @@ __all__ = [
     "Response",
     "Restart",
     "Returned",
+    "SchedulerLag",
     "Shutdown",
     "StartError",
     "StateTimeout",
@@ -208,6 +215,7 @@ __all__ = [
     "configure_logging",
     "connect",
     "count_children",
+    "dead_letters",
     "delete_child",
     "demonitor",
     "exit",
@@ -245,6 +253,7 @@ __all__ = [
     "start_child",
     "start_timer",
     "stop_machine",
+    "system_monitor",
     "terminate_child",
     "trap_exit",
     "unalias",

@@ -45,12 +45,13 @@ class DeadLetters:
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
-        self.listeners: list[Callable[[DeadLetter], object]] = []
+        self.listeners: dict[object, Callable[[DeadLetter], object]] = {}
+        """Who wants to hear of each, and how to tell it."""
 
     def add(self, target: Destination, message: Any, reason: DeadReason) -> None:
         """Nobody gets `message`. One that is a `DeadLetter` itself is only counted, for else it might go round."""
         self.counts[reason] += 1
         if self.listeners and type(message) is not DeadLetter:
             letter = DeadLetter(target, message, reason)
-            for listener in list(self.listeners):
+            for listener in list(self.listeners.values()):
                 listener(letter)

@@ -20,6 +20,7 @@ from pydist.core.handshake import Identity
 from pydist.env import Env, real_env
 from pydist.errors import Exit, NodeStartError
 from pydist.logs import default_logging
+from pydist.node_watch import node_watch_of
 from pydist.peer import Settings
 from pydist.process import Process, crash_of
 from pydist.runtime import LOCAL_NODE, Runtime, begin
@@ -34,6 +35,8 @@ Ts = TypeVarTuple("Ts")
 
 STOP_TIME: Final = 10.0
 """Seconds that processes have to clean up when their node stops."""
+LONG_SCHEDULE: Final = 0.5
+"""Seconds that a step of a process may take under `run` before a warning is logged."""
 RETRY_DELAY: Final = 2.0
 """Seconds between attempts to register anew with a port mapper that went away (OTP: `erl_epmd.erl`)."""
 
@@ -54,6 +57,8 @@ class Node:
         port: where the node listens; a free one by default.
         net_ticktime: seconds of silence after which a peer is held to be dead.
         allow_public: listen at a public address, or at all addresses. pydist does not encrypt: think twice.
+        long_schedule: seconds that a step of a process may take, from one await to the next, before a warning is
+            logged: while it runs, and when it has ended. None for no such watch; it takes a thread.
         network, env: for tests: what carries the bytes, and where time and chance come from.
     """
 
@@ -66,6 +71,7 @@ class Node:
         port: int = 0,
         net_ticktime: float = 60.0,
         allow_public: bool = False,
+        long_schedule: float | None = None,
         network: Network | None = None,
         env: Env | None = None,
     ) -> None:
@@ -76,6 +82,9 @@ class Node:
             )
         if not net_ticktime > 0:
             raise NodeStartError(f"net_ticktime is a number of seconds above 0, not {net_ticktime}")
+        if long_schedule is not None and not long_schedule > 0:
+            raise NodeStartError(f"long_schedule is a number of seconds above 0, not {long_schedule}")
+        self._long_schedule = long_schedule
         self._cookie = (cookie or "").encode()
         self._epmd_port = epmd_client.default_port() if epmd_port is None else epmd_port
         self._port = port
@@ -108,7 +117,7 @@ class Node:
             raise NodeStartError(f"the node {self.name} has been started already")
         loop = asyncio.get_running_loop()
         if self._name is None:
-            self._runtime = Runtime(loop)
+            self._runtime = self._watched(Runtime(loop))
             return
         self._listener = await self._network.listen(self._answer, self._name.host, self._port)
         try:
@@ -117,13 +126,18 @@ class Node:
             self._listener.close()
             raise
         creation = self._registration.creation
-        self._runtime = Runtime(loop, self.name, creation)
+        self._runtime = self._watched(Runtime(loop, self.name, creation))
         settings = Settings(
             local=Identity(self.name, creation), cookie=self._cookie, env=self._env, net_ticktime=self._net_ticktime
         )
         self._cluster = Cluster(self._runtime, settings, self._network, self._epmd_port)
         self._keeper = loop.create_task(self._stay_registered(self._registration))
         log.info("node_started", node=self.name, port=self._listener.port, creation=creation)
+
+    def _watched(self, runtime: Runtime) -> Runtime:
+        if self._long_schedule is not None:
+            node_watch_of(runtime, self._env.clock).log_long_steps(self._long_schedule)
+        return runtime
 
     async def _register(self, name: NodeName, port: int) -> epmd_client.Registration:
         # With the port mapper of this machine, whatever address the node is found at; as `erl` does.
@@ -281,6 +295,7 @@ def run(
     port: int = 0,
     net_ticktime: float = 60.0,
     allow_public: bool = False,
+    long_schedule: float | None = LONG_SCHEDULE,
 ) -> T:
     """Start a node, run `main(*args)` as its first process, stop the node, and return what `main` did.
 
@@ -296,6 +311,7 @@ def run(
         port: where the node listens.
         net_ticktime: seconds of silence after which a peer is held to be dead.
         allow_public: listen at a public address, or at all of them.
+        long_schedule: seconds that a step of a process may take before a warning is logged; None for no such watch.
 
     Raises:
         NodeStartError: the node can't come up as asked.
@@ -304,7 +320,13 @@ def run(
         Exception: whatever `main` raises.
     """
     node = Node(
-        name, cookie=cookie, epmd_port=epmd_port, port=port, net_ticktime=net_ticktime, allow_public=allow_public
+        name,
+        cookie=cookie,
+        epmd_port=epmd_port,
+        port=port,
+        net_ticktime=net_ticktime,
+        allow_public=allow_public,
+        long_schedule=long_schedule,
     )
     with default_logging(), asyncio.Runner(loop_factory=_new_loop) as runner:
         return runner.run(_run(node, main, args))

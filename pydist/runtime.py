@@ -62,6 +62,14 @@ class Outward(Protocol):
     def subscribe(self, process: Process, /, *, wanted: bool) -> None: ...
 
 
+class Watch(Protocol):
+    """What stands by and has to end with the node."""
+
+    def close(self) -> None:
+        """The node has stopped."""
+        ...
+
+
 class Nowhere:
     """The outward side of a node that is not distributed: no other node can be reached."""
 
@@ -134,6 +142,7 @@ class Runtime:
         "scheduler",
         "table",
         "timers",
+        "watch",
     )
 
     def __init__(self, loop: asyncio.AbstractEventLoop, node: str = LOCAL_NODE, creation: int = 1) -> None:
@@ -149,6 +158,8 @@ class Runtime:
         """What processes let others read without being asked, by the number of the pid."""
         self.dead_letters = DeadLetters()
         self.outward: Outward = Nowhere(self.dead_letter)
+        self.watch: Watch | None = None
+        """The watchdogs, where somebody has asked for them."""
         self._pid_numbers = count(1)
         self._ref_numbers = count(1)
 
@@ -213,6 +224,8 @@ class Runtime:
         for process in list(self.table.values()):
             process.kill()
         self.timers.close()
+        if self.watch is not None:
+            self.watch.close()
         self.message_timers.close()
 
     # -- messages

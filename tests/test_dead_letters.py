@@ -18,7 +18,7 @@ def _listen() -> list[tuple[Any, Any, str]]:
     """What is lost from now on."""
     found: list[tuple[Any, Any, str]] = []
     _, runtime = acting()
-    runtime.dead_letters.listeners.append(lambda letter: found.append((letter.target, letter.message, letter.reason)))
+    runtime.dead_letters.listeners["test"] = lambda letter: found.append((letter.target, letter.message, letter.reason))
     return found
 
 
@@ -75,6 +75,6 @@ def test_a_dead_letter_that_nobody_gets_is_only_counted() -> None:
         told.append(letter)
         letters.add(pid, letter, "mailbox_full")
 
-    letters.listeners.append(listener)
+    letters.listeners["test"] = listener
     letters.add(pid, "hello", "noproc")
     assert (told, letters.counts) == ([lost], {"noproc": 1, "mailbox_full": 1})
