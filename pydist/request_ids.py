@@ -44,15 +44,16 @@ from pydist.primitives import self_pid
 from pydist.terms import NOPROC, Down, Pid, Ref, RegisteredName
 
 R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 
 
-class RequestId(Generic[R]):
+class RequestId(Generic[R_co]):
     """A request that was sent; `receive_response` has its reply."""
 
     __slots__ = ("over", "pid", "ref", "request", "server", "target")
 
     def __init__(
-        self, pid: Pid, ref: Ref, server: Server, target: Pid | RegisteredName | None, request: Request[R]
+        self, pid: Pid, ref: Ref, server: Server, target: Pid | RegisteredName | None, request: Request[R_co]
     ) -> None:
         self.pid: Final = pid
         """Who has sent it."""
@@ -67,12 +68,12 @@ class RequestId(Generic[R]):
         return f"<RequestId {self.ref.number} {self.request!r} to {self.server!r}>"
 
 
-class Response(Generic[R]):
+class Response(Generic[R_co]):
     """What a request came to: a reply, or a failure."""
 
     __slots__ = ("_answer", "label", "request")
 
-    def __init__(self, request: RequestId[R], answer: Any, label: Any = None) -> None:
+    def __init__(self, request: RequestId[R_co], answer: Any, label: Any = None) -> None:
         self.request: Final = request
         self.label: Final = label
         """What was given to `RequestIds.add`."""
@@ -88,7 +89,7 @@ class Response(Generic[R]):
         _, runtime = acting()
         return failure(self._answer.reason, runtime, asked.target, asked.server, asked.request)
 
-    def result(self) -> R:
+    def result(self) -> R_co:
         """The reply.
 
         Raises:
@@ -97,7 +98,7 @@ class Response(Generic[R]):
         error = self.error()
         if error is not None:
             raise error
-        value: R = self._answer.value
+        value: R_co = self._answer.value
         return value
 
 
