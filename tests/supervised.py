@@ -15,6 +15,7 @@ from pydist import (
     Pid,
     Restart,
     Stop,
+    Via,
     cast,
     child,
     exit,  # noqa: A004  # OTP's name
@@ -118,7 +119,7 @@ async def stop_itself(name: str, reason: Any) -> None:
     await receive(ref)
 
 
-async def listed(supervisor: Pid | str) -> list[tuple[str, bool]]:
+async def listed(supervisor: Pid | str | Via) -> list[tuple[str, bool]]:
     """The children of a supervisor, and whether they run."""
     children: list[ChildInfo] = await which_children(supervisor)
     return [(each.id, each.pid is not None) for each in children]

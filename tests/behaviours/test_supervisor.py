@@ -14,10 +14,12 @@ from pydist import (
     SHUTDOWN,
     AlreadyStarted,
     Crash,
+    Exit,
     Exited,
     GenServer,
     Ignore,
     Pid,
+    Registry,
     StartError,
     Supervisor,
     child,
@@ -33,7 +35,17 @@ from pydist import (
     whereis,
 )
 from tests.helpers import ended, in_process, mailbox, now, passed, plain
-from tests.supervised import Journal, Worker, downs, failing, listed, pid_of, ups, worker, workers
+from tests.supervised import (
+    Journal,
+    Worker,
+    downs,
+    failing,
+    listed,
+    pid_of,
+    ups,
+    worker,
+    workers,
+)
 
 # -- starting
 
@@ -266,3 +278,35 @@ async def test_a_start_link_that_returns_no_pid_has_failed() -> None:
         await start_child(supervisor, child(Starter(), id="it"))
     words = "start_link returns the pid of the child, or None if there is none; this one returned 5"
     assert (plain(caught.value.reason), await listed(supervisor)) == (("TypeError", words), [])
+
+
+@pytest.mark.parametrize("error", [Exit("oops"), asyncio.CancelledError("oops"), StopAsyncIteration("oops")])
+def test_whatever_a_start_link_raises_the_child_has_not_started_and_that_is_all(error: BaseException) -> None:
+    class Starter:
+        async def start_link(self) -> Any:
+            raise error
+
+    @in_process
+    async def check() -> None:
+        supervisor = await Supervisor.start_link(workers(Journal(), "a"))
+        with pytest.raises(StartError) as caught:
+            await start_child(supervisor, child(Starter(), id="it"))
+        reason = "oops" if isinstance(error, Exit) else (plain(caught.value.reason)[0], "oops")
+        assert plain(caught.value.reason) == reason
+        assert await listed(supervisor) == [("a", True)]
+
+    check()
+
+
+# -- names
+
+
+@in_process
+async def test_a_supervisor_may_have_a_via_name() -> None:
+    await Registry.start_link(keys="unique", name="registry")
+    via = Registry("registry").via("top")
+    supervisor = await Supervisor.start_link(workers(Journal(), "a"), name=via)
+    assert (Registry("registry").whereis_name("top"), await listed(via)) == (supervisor, [("a", True)])
+    with pytest.raises(AlreadyStarted) as caught:
+        await Supervisor.start_link(name=via)
+    assert caught.value.pid == supervisor

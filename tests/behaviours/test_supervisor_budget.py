@@ -15,6 +15,7 @@ from pydist import (
     SHUTDOWN,
     Atom,
     ChildError,
+    ChildInfo,
     Crash,
     Exited,
     Ignore,
@@ -199,7 +200,10 @@ async def test_other_requests_are_served_between_the_tries() -> None:
     journal = Journal()
     supervisor = await _failing_restart(journal)
     b = worker(journal, "b")
-    assert await listed(supervisor) == [("a", True), ("b", False)]
+    assert await which_children(supervisor) == [
+        ChildInfo("a", pid_of("a"), "worker"),
+        ChildInfo("b", None, "worker", restarting=True),
+    ]
     assert (await count_children(supervisor))["active"] == 1
     for request, reason in (
         (start_child(supervisor, b), "already_present"),

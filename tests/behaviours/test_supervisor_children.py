@@ -29,6 +29,7 @@ from pydist import (
     count_children,
     delete_child,
     exit,  # noqa: A004  # OTP's name
+    get_childspec,
     is_alive,
     monitor,
     receive,
@@ -36,6 +37,7 @@ from pydist import (
     spawn,
     start_child,
     terminate_child,
+    whereis,
     which_children,
 )
 from tests.helpers import in_process, passed
@@ -164,6 +166,26 @@ async def test_children_are_listed_in_the_order_of_their_start() -> None:
     assert await count_children("inner") == {"specs": 2, "active": 2, "supervisors": 0, "workers": 2}
 
 
+@in_process
+async def test_the_description_of_a_child_can_be_had_again() -> None:
+    spec = worker(Journal(), "a", restart="transient", significant=True)
+    top = await Supervisor.start_link([spec, worker(Journal(), "b")], auto_shutdown="all_significant")
+    assert await get_childspec(top, "a") is spec
+    await terminate_child(top, "a")
+    assert await get_childspec(top, "a") is spec
+    with pytest.raises(ChildError, match="child 'c': not_found"):
+        await get_childspec(top, "c")
+
+
+@in_process
+async def test_the_description_of_a_temporary_child_starts_nothing_any_more() -> None:
+    journal = Journal()
+    top = await Supervisor.start_link()
+    await start_child(top, worker(journal, "t", restart="temporary"))
+    kept = await get_childspec(top, "t")
+    assert (_described(kept), await kept.start(), journal) == (("t", "temporary", 5.0, "worker"), None, ups("t"))
+
+
 # -- adding
 
 
@@ -182,9 +204,10 @@ async def test_an_id_is_given_once_whether_its_child_runs_or_not() -> None:
     journal = Journal()
     top = await Supervisor.start_link(workers(journal, "a"))
     for reason in ("already_started", "already_present"):
+        running = whereis("a")
         with pytest.raises(ChildError, match=f"child 'a': {reason}") as caught:
             await start_child(top, worker(journal, "a"))
-        assert (caught.value.id, caught.value.reason) == ("a", reason)
+        assert (caught.value.id, caught.value.reason, caught.value.pid) == ("a", reason, running)
         await terminate_child(top, "a")
     assert (await listed(top), journal) == ([("a", False)], ups("a") + downs("a"))
 
@@ -341,6 +364,7 @@ async def _forgets(things: list[Any]) -> None:
         partial(terminate_child, id="a"),
         partial(restart_child, id="a"),
         partial(delete_child, id="a"),
+        partial(get_childspec, id="a"),
     ],
 )
 def test_a_supervisor_that_does_not_exist_is_no_process(ask: Callable[[str], Awaitable[Any]]) -> None:
@@ -359,6 +383,21 @@ async def test_requests_wait_for_as_long_as_the_supervisor_needs() -> None:
     await passed(1)
     assert await listed(top) == [("a", False)]
     assert (await receive(ref)).reason is NORMAL
+
+
+@in_process
+async def test_ten_thousand_children_come_and_go_and_one_costs_as_much_as_the_next() -> None:
+    """Where each operation looked at all children, this would take minutes."""
+    top = await Supervisor.start_link([child(_plain, id=str(number)) for number in range(10_000)], intensity=10_000)
+    for each in (await which_children(top))[:3000]:
+        assert each.pid is not None
+        exit(each.pid, KILL)
+    await passed(1)
+    for number in range(3000, 6000):
+        await terminate_child(top, str(number))
+    for number in range(3000, 4000):
+        await delete_child(top, str(number))
+    assert await count_children(top) == {"specs": 9000, "active": 7000, "supervisors": 0, "workers": 9000}
 
 
 class Unknown(Request[None]):

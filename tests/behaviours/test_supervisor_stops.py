@@ -204,3 +204,19 @@ async def test_a_child_that_ends_by_itself_while_it_is_to_be_stopped_is_not_rest
     await passed(10)
     assert await listed(supervisor) == [("a", False), ("b", False)]
     assert (journal.since(mark), is_alive(supervisor)) == (downs("b"), True)
+
+
+async def _ends_with_its_supervisor_only() -> None:
+    trap_exit(True)
+    await receive(lambda message: type(message) is Exited and message.reason is KILLED)
+
+
+@in_process
+async def test_a_supervisor_that_is_killed_while_it_stops_a_child_takes_it_along() -> None:
+    spec = child(_ends_with_its_supervisor_only, name="a", shutdown=None)
+    supervisor = await Supervisor.start([spec])
+    spawn(terminate_child, supervisor, "a")
+    await passed(60)
+    ref = monitor(pid_of("a"))
+    exit(supervisor, KILL)
+    assert (await receive(ref)).reason is NORMAL
