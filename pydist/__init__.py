@@ -93,6 +93,7 @@ from pydist.supervisor import Supervisor
 from pydist.task import Task
 from pydist.task_process import Died, Outcome, Returned, TaskReply
 from pydist.task_stream import TaskStream
+from pydist.task_supervisor import TaskSupervisor
 from pydist.terms import (
     KILL,
     KILLED,
@@ -198,6 +199,7 @@ __all__ = [
     "TaskMisused",
     "TaskReply",
     "TaskStream",
+    "TaskSupervisor",
     "TaskTimeout",
     "Timeout",
     "Transition",

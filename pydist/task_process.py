@@ -28,8 +28,9 @@ Function: TypeAlias = Callable[..., Coroutine[Any, Any, R_co]]
 
 TIMEOUT: Final = Atom("timeout")
 """The reason of a task that was given up because it took too long."""
-ORDER_TIME: Final = 60.0
-"""Seconds that a task waits for its order. Its owner gives it at once, unless it was interrupted in between."""
+ORDER_TIME: Final = 5.0
+"""Seconds that a task waits for its order. It comes at once, unless its owner was interrupted while it asked a
+supervisor to start the task."""
 
 
 class Returned(Message, Generic[R_co], tag="$returned"):
@@ -105,7 +106,7 @@ async def _order(watch: Ref) -> _Order:
     except TimeoutError:
         raise Exit((SHUTDOWN, TIMEOUT)) from None
     if type(message) is _Order:
-        demonitor(watch)
+        demonitor(watch, flush=True)  # what comes later is for the function
         return message
     raise Exit((SHUTDOWN, message.reason))
 

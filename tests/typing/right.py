@@ -35,6 +35,7 @@ from pydist import (
     Supervisor,
     Task,
     TaskStream,
+    TaskSupervisor,
     Timeout,
     Transition,
     Update,
@@ -202,6 +203,11 @@ async def tasks() -> None:
     assert_type(stream, TaskStream[Pid])
     async for outcome in stream:
         assert_type(outcome, Returned[Pid] | Died)
+    assert_type(await TaskSupervisor.async_("tasks", add, 1, 2), Task[int])
+    assert_type(await TaskSupervisor.async_nolink("tasks", add, 1, 2, shutdown="brutal_kill"), Task[int])
+    assert_type(await TaskSupervisor.start_child("tasks", add, 1, 2, restart="transient"), Pid)
+    supervised = TaskSupervisor.async_stream_nolink("tasks", Counter.start, [1, 2], shutdown=None, ordered=False)
+    assert_type(supervised, TaskStream[Pid])
     match await task.yield_():
         case Returned(value):
             assert_type(value, int)
