@@ -29,6 +29,7 @@ from pydist import (
     Node,
     Pid,
     Ref,
+    Registry,
     Request,
     Returned,
     StateTimeout,
@@ -51,6 +52,7 @@ from pydist import (
     make_ref,
     monitor,
     next_state,
+    pg,
     receive,
     repeat_state,
     reply,
@@ -261,6 +263,19 @@ async def machines() -> None:
     assert_type(await Switch.start_link(0, name="switch"), Pid)
     assert_type(await Switch.start_monitor(0), tuple[Pid, Ref])
     await Supervisor.start_link([child(Switch, 0)])
+
+
+async def registered() -> None:
+    rooms = Registry("rooms")
+    assert_type(await Registry.start_link(keys="unique", name="rooms"), Pid)
+    assert_type(rooms.lookup(("any", "key")), list[tuple[Pid, Any]])
+    assert_type(rooms.whereis_name("lobby"), Pid | None)
+    await Switch.start_link(0, name=rooms.via("lobby"))
+    assert_type(await call(rooms.via("lobby"), Increment(1)), int)
+    await Supervisor.start_link([child(Registry, keys="duplicate", name="news"), child(pg.Scope, name="chat")])
+    assert_type(await pg.monitor("chat", "red"), tuple[Ref, list[Pid]])
+    assert_type(await pg.monitor_scope("chat"), tuple[Ref, dict[Any, list[Pid]]])
+    assert_type(pg.get_members("chat", "red"), list[Pid])
 
 
 def answer_without_data() -> Transition[Lamp, int]:
