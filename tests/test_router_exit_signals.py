@@ -13,45 +13,19 @@ from pydist import (
     NOCONNECTION,
     NOPROC,
     NORMAL,
-    Exit,
     Exited,
     Node,
     Pid,
-    exit,  # noqa: A004  # OTP's name
     link,
     receive,
     spawn,
     trap_exit,
-    unlink,
 )
 from pydist.transport.memory import MemoryNetwork
+from tests.exit_signals import Signal, by_exit, by_inactive_link, by_link
 
 Pair = tuple[Node, Node]
 Settled = Callable[[], Awaitable[None]]
-
-Signal = Callable[[Pid], None]
-"""What a partner on one node does to the victim on the other."""
-
-
-def by_link(reason: object) -> Signal:
-    def signal(victim: Pid) -> None:
-        link(victim)
-        raise Exit(reason)
-
-    return signal
-
-
-def by_inactive_link(reason: object) -> Signal:
-    def signal(victim: Pid) -> None:
-        link(victim)
-        unlink(victim)
-        raise Exit(reason)
-
-    return signal
-
-
-def by_exit(reason: object) -> Signal:
-    return lambda victim: exit(victim, reason)
 
 
 async def watch_victim(told: list[Any], trapping: bool) -> None:
