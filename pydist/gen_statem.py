@@ -74,7 +74,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from enum import EnumType
 from functools import partial
 from inspect import iscoroutinefunction
-from typing import Any, ClassVar, Final, Generic, NoReturn, TypeVar, get_args, get_origin
+from typing import Any, ClassVar, Final, Generic, Never, NoReturn, TypeVar, get_args, get_origin
 
 import attrs
 import structlog
@@ -273,7 +273,7 @@ class _Driver(Generic[S, D]):
         self._timers: dict[int, Ref] = {}
 
     async def run(self, parent: Pid | None) -> NoReturn:
-        machine = self._machine
+        machine, handle_event = self._machine, self._statem.handle_event
         self._perform(machine.start(self._clock()))
         turn = TURN
         while True:
@@ -282,7 +282,11 @@ class _Driver(Generic[S, D]):
                 self._hear(await receive(), parent)
                 turn = TURN
                 continue
-            self._perform(self._take(call, await self._answer_to(call)))
+            try:
+                answer = await handle_event(call.event, call.state, call.data)
+            except Stop as stop:
+                answer = _answer_of(stop, call.event)
+            self._perform(self._take(call, answer))
             turn -= 1
             if not turn:
                 await asyncio.sleep(0)
@@ -302,16 +306,6 @@ class _Driver(Generic[S, D]):
         else:
             self._machine.receive(Info(message))
 
-    async def _answer_to(self, call: Callback[S, D]) -> Answer[S, D]:
-        try:
-            return await self._statem.handle_event(call.event, call.state, call.data)
-        except Stop as stop:
-            if stop.reply is NO_REPLY:
-                return stop_machine(stop.reason)
-            if isinstance(call.event, Call):
-                return stop_machine(stop.reason, reply=(call.event.caller, stop.reply))
-            raise TypeError(f"Stop(reply=...) answers a call, and the event was {call.event!r}") from stop
-
     def _take(self, call: Callback[S, D], answer: Answer[S, D]) -> list[Effect]:
         try:
             return self._machine.take(answer, self._clock())
@@ -322,12 +316,21 @@ class _Driver(Generic[S, D]):
     def _perform(self, effects: list[Effect]) -> None:
         for effect in effects:
             match effect:
-                case Reply(caller, value):
-                    reply(caller, value)
-                case StartTimer(number, when):
-                    delay = max(0.0, when - self._clock())
-                    self._timers[number] = send_after(delay, self._pid, _Expired(number))
-                case CancelTimer(number):
-                    cancel_timer(self._timers.pop(number))
-                case End(reason):
-                    raise Stop(reason)
+                case Reply():
+                    reply(effect.caller, effect.value)
+                case StartTimer():
+                    delay = max(0.0, effect.when - self._clock())
+                    self._timers[effect.number] = send_after(delay, self._pid, _Expired(effect.number))
+                case CancelTimer():
+                    cancel_timer(self._timers.pop(effect.number))
+                case End():
+                    raise Stop(effect.reason)
+
+
+def _answer_of(stop: Stop, event: Event) -> Answer[Never, Never]:
+    """To raise `Stop` is to answer so."""
+    if stop.reply is NO_REPLY:
+        return stop_machine(stop.reason)
+    if isinstance(event, Call):
+        return stop_machine(stop.reason, reply=(event.caller, stop.reply))
+    raise TypeError(f"Stop(reply=...) answers a call, and the event was {event!r}") from stop

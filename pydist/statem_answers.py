@@ -98,7 +98,7 @@ def next_state(state: Any, data: Any = KEEP, **actions: Unpack[Actions]) -> Tran
     Raises:
         TypeError, ValueError: an action that is none, or not of its type.
     """
-    return Transition(state, data, **_checked(actions))
+    return Transition(state, data, **_checked(actions)) if actions else Transition(state, data)
 
 
 @overload
@@ -107,7 +107,7 @@ def keep_state(**actions: Unpack[Actions]) -> Transition[Never, Never]: ...
 def keep_state(data: D, **actions: Unpack[Actions]) -> Transition[Never, D]: ...
 def keep_state(data: Any = KEEP, **actions: Unpack[Actions]) -> Transition[Any, Any]:
     """Stay in this state. See `next_state`."""
-    return Transition(KEEP, data, **_checked(actions))
+    return Transition(KEEP, data, **_checked(actions)) if actions else Transition(KEEP, data)
 
 
 @overload
@@ -145,21 +145,24 @@ class _Checked(TypedDict, total=False):
     timeouts: tuple[tuple[Key, Timeout], ...]
 
 
+_ACTIONS: Final = frozenset(Actions.__annotations__)
+_TIMEOUTS: Final = frozenset({"event_timeout", "state_timeout", "timeouts"})
+
+
 def _checked(actions: Actions) -> _Checked:
     """The actions as the machine takes them."""
     checked: _Checked = {}
-    if not actions:
-        return checked
-    unknown = actions.keys() - Actions.__annotations__.keys()
-    if unknown:
-        raise TypeError(f"{min(unknown)!r} is no action: there are {', '.join(Actions.__annotations__)}")
+    if not actions.keys() <= _ACTIONS:
+        unknown = min(actions.keys() - _ACTIONS)
+        raise TypeError(f"{unknown!r} is no action: there are {', '.join(Actions.__annotations__)}")
     if "reply" in actions:
         checked["replies"] = _replies(actions["reply"])
     if "postpone" in actions:
         checked["postpone"] = _postpone(actions["postpone"])
     if "next_event" in actions:
         checked["next_events"] = _events(actions["next_event"])
-    checked["timeouts"] = tuple(_timeouts(actions))
+    if not _TIMEOUTS.isdisjoint(actions):
+        checked["timeouts"] = tuple(_timeouts(actions))
     return checked
 
 
@@ -171,12 +174,8 @@ def _replies(reply: _Replies) -> tuple[tuple[Caller, Any], ...]:
     return tuple(replies)
 
 
-def _is_reply(each: object) -> bool:
-    match each:
-        case tuple((Caller(), object())):
-            return True
-        case _:
-            return False
+def _is_reply(each: Any) -> bool:
+    return each.__class__ is tuple and len(each) == 2 and isinstance(each[0], Caller)
 
 
 def _postpone(postpone: object) -> bool:

@@ -126,7 +126,7 @@ def by_engine(program: Program) -> str:
         answer = next(answers, Transition[Any, Any]())
         if not isinstance(event, Enter):
             return answer
-        return attrs.evolve(answer, state=KEEP, postpone=False if answer.postpone is False else None, next_events=())
+        return answer._replace(state=KEEP, postpone=False if answer.postpone is False else None, next_events=())
 
     drive = Drive(handler, state_enter=program.state_enter)
     drive.hear(*program.casts)

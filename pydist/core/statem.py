@@ -29,7 +29,7 @@ from __future__ import annotations
 
 from collections import deque
 from itertools import count
-from typing import Any, Final, Generic, Never, TypeAlias, TypeVar
+from typing import Any, Final, Generic, NamedTuple, Never, TypeAlias, TypeVar
 
 import attrs
 
@@ -89,8 +89,7 @@ Event: TypeAlias = Any
 Effect: TypeAlias = Reply | StartTimer | CancelTimer | End
 
 
-@attrs.frozen
-class Callback(Generic[S, D]):
+class Callback(NamedTuple, Generic[S, D]):
     """Call the handler with these, and give its answer to `take`."""
 
     event: Event
@@ -112,8 +111,8 @@ class _Pending(Generic[S, D]):
     state: S
     data: D
     postpone: bool = False
-    next_events: list[Event] = attrs.field(factory=list[Event])
-    timeouts: dict[Key, Timeout] = attrs.field(factory=dict[Key, "Timeout"])
+    next_events: tuple[Event, ...] = ()
+    timeouts: tuple[tuple[Key, Timeout], ...] = ()
 
     def add(self, answer: Transition[S, D]) -> None:
         if answer.state is not KEEP:
@@ -123,9 +122,7 @@ class _Pending(Generic[S, D]):
         if answer.postpone is not None:
             self.postpone = answer.postpone
         self.next_events += answer.next_events
-        for key, timeout in answer.timeouts:
-            self.timeouts.pop(key, None)  # the last one counts, and where it stands
-            self.timeouts[key] = timeout
+        self.timeouts += answer.timeouts
 
 
 class StateMachine(Generic[S, D]):
@@ -224,16 +221,25 @@ class StateMachine(Generic[S, D]):
         self._event = None
         changed = pending.state != self.state
         self.state, self.data = pending.state, pending.data
-        self._cancel(EVENT_TIMEOUT, effects)
+        if self._timers:
+            self._cancel(EVENT_TIMEOUT, effects)
         if changed:
             self._cancel(STATE_TIMEOUT, effects)
             self._queue.extendleft(reversed(self._postponed))
             self._postponed.clear()
-        for key, timeout in pending.timeouts.items():
-            self._restart(key, timeout, now, effects)
+        if pending.timeouts:
+            self._restart_all(pending.timeouts, now, effects)
         self._queue.extendleft(reversed(pending.next_events))
 
     # -- timeouts
+
+    def _restart_all(self, timeouts: tuple[tuple[Key, Timeout], ...], now: float, effects: list[Effect]) -> None:
+        last: dict[Key, Timeout] = {}
+        for key, timeout in timeouts:
+            last.pop(key, None)  # of several for the same timeout the last one counts, and where it stands
+            last[key] = timeout
+        for key, timeout in last.items():
+            self._restart(key, timeout, now, effects)
 
     def _restart(self, key: Key, timeout: Timeout, now: float, effects: list[Effect]) -> None:
         running = self._timers.get(key)

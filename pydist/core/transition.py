@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Hashable
 from math import isnan
-from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar
+from typing import Any, Final, Generic, Literal, NamedTuple, TypeAlias, TypeVar
 
 import attrs
 
@@ -102,8 +102,7 @@ STATE_TIMEOUT: Final[Key] = (StateTimeout, None)
 EVENT_TIMEOUT: Final[Key] = (EventTimeout, None)
 
 
-@attrs.frozen
-class Transition(Generic[S_co, D_co]):
+class Transition(NamedTuple, Generic[S_co, D_co]):
     """What a handler answers; made by `next_state`, `keep_state`, `repeat_state` and `stop_machine`."""
 
     state: S_co | _Keep = KEEP

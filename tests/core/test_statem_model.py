@@ -152,7 +152,7 @@ def answer_to(event: Any, state: str, answer: Transition[str, int] | None) -> Tr
         return Transition()
     if not isinstance(event, Enter):
         return answer
-    return attrs.evolve(answer, state=KEEP, postpone=False if answer.postpone else None, next_events=())
+    return answer._replace(state=KEEP, postpone=False if answer.postpone else None, next_events=())
 
 
 def answers() -> st.SearchStrategy[Transition[str, int]]:
