@@ -194,7 +194,7 @@ def register(name: str, pid: Pid) -> None:
     check_pid("register", pid)
     _, runtime = acting()
     process = runtime.process(pid)
-    if process is None:
+    if process is None or process.dying:
         raise ValueError(f"{pid} is no living process of this node: only such can be registered")
     runtime.names.register(name, process)
 

@@ -316,13 +316,6 @@ async def test_no_other_end_of_an_alias_can_be_asked_for() -> None:
     assert links_and_monitors() == NO_RELATIONS
 
 
-@in_process
-async def test_unalias_takes_an_alias_and_no_reference() -> None:
-    ref: Any = alias().ref
-    with pytest.raises(TypeError, match=r"unalias takes the Alias that alias\(\) or monitor"):
-        unalias(ref)
-
-
 @pytest.mark.parametrize("target", [None, 5, b"a", Alias(NOBODY, Ref(HERE, 1, 1)), Ref(HERE, 1, 1)])
 def test_what_is_no_process_is_not_monitored(target: Any) -> None:
     @in_process

@@ -400,21 +400,3 @@ def test_trap_exit_gives_the_old_setting() -> None:
         return [trap_exit(True), trap_exit(True), trap_exit(False), trap_exit(False)]
 
     assert run_process(main) == [False, True, True, False]
-
-
-PID_TAKERS: dict[str, Callable[[Any], object]] = {
-    "link": link,
-    "unlink": unlink,
-    "exit": lambda pid: send_exit(pid, KILL),
-    "register": lambda pid: register("me", pid),
-    "is_alive": is_alive,
-}
-
-
-@pytest.mark.parametrize("function", PID_TAKERS)
-def test_what_takes_a_pid_takes_nothing_else(function: str) -> None:
-    async def main() -> None:
-        with pytest.raises(TypeError, match=f"{function} takes a Pid, not 'counter'"):
-            PID_TAKERS[function]("counter")
-
-    run_process(main)

@@ -18,7 +18,6 @@ from examples.sfu.media.tracks import Member
 from examples.sfu.media_server import CloseLink, LinkView, OpenInbound, OpenOutbound, View
 from examples.sfu.names import CHANNELS, DIRECTORY, MEDIA, channel_name, session_name
 from examples.sfu.refusal import Refusal
-from examples.sfu.timing import send_after
 from pydist import (
     NO_REPLY,
     NOCONNECTION,
@@ -37,6 +36,7 @@ from pydist import (
     node_name,
     self_pid,
     send,
+    send_after,
     spawn,
     whereis,
 )
@@ -117,7 +117,7 @@ class Channel(GenServer):
         if self._publisher is None:
             # It may have gone while nobody was here to say so.
             cast(DIRECTORY, Release(channel))
-        send_after(PATIENCE, LookAround())
+        send_after(PATIENCE, self_pid(), LookAround())
 
     async def _count_sessions(self) -> list[LinkView]:
         """Enter those that the media plane has: a session may have joined just before a crash. Returns the links."""
@@ -166,7 +166,7 @@ class Channel(GenServer):
             case Down(ref, _, reason) if ref == self._upstream_monitor:
                 # With its node the publisher is gone too, and the directory says so.
                 if reason is not NOCONNECTION:
-                    send_after(RETRY, AskAgain())
+                    send_after(RETRY, self_pid(), AskAgain())
             case Down(ref, _, reason) if ref in self._fed:
                 # A process that crashed comes back and asks again; if it doesn't, the link's lease ends.
                 if reason is NOCONNECTION:
@@ -269,7 +269,7 @@ class Channel(GenServer):
         refusal = await self._ask(self._upstream)
         if refusal is not None:
             log.warning("feed_refused", channel=self._channel, node=self._upstream.node, reason=refusal.reason)
-            send_after(RETRY, AskAgain())
+            send_after(RETRY, self_pid(), AskAgain())
 
     async def _close_upstream(self) -> None:
         upstream, self._upstream = self._upstream, None

@@ -17,7 +17,6 @@ from examples.sfu.media_server import View
 from examples.sfu.names import DIRECTORY, MEDIA, channel_name
 from examples.sfu.refusal import Refusal
 from examples.sfu.settings import Settings
-from examples.sfu.timing import send_every
 from pydist import (
     Caller,
     GenServer,
@@ -29,7 +28,9 @@ from pydist import (
     cast,
     monitor_nodes,
     nodes,
+    self_pid,
     send,
+    send_interval,
     whereis,
 )
 
@@ -125,7 +126,7 @@ class Directory(GenServer):
         for node in nodes():
             self._tell(node, answer_me=True)
         self._seek()
-        send_every(SEEK_INTERVAL, Seek())
+        send_interval(SEEK_INTERVAL, self_pid(), Seek())
 
     async def handle_call(self, request: Request[Any], _caller: Caller, /) -> object:
         match request:

@@ -18,8 +18,7 @@ from examples.sfu.media.tracks import Member
 from examples.sfu.media_server import CloseSession, Negotiate, View
 from examples.sfu.names import CHANNELS, MEDIA, SESSIONS, channel_name, session_name
 from examples.sfu.refusal import Refusal
-from examples.sfu.timing import send_after
-from pydist import Caller, ChildSpec, GenServer, Message, Request, call, child, self_pid, send, spawn
+from pydist import Caller, ChildSpec, GenServer, Message, Request, call, child, self_pid, send, send_after, spawn
 from pydist.errors import CallError
 
 log = structlog.get_logger("sfu")
@@ -54,7 +53,7 @@ class Session(GenServer):
         self._over = False
         self._begun = member in (await call(MEDIA, View())).members
         if not self._begun:
-            send_after(PATIENCE, NoOffer())
+            send_after(PATIENCE, self_pid(), NoOffer())
 
     async def handle_call(self, request: Request[Any], _caller: Caller, /) -> object:
         match request:
