@@ -22,7 +22,7 @@ log = structlog.get_logger("pydist")
 
 SWEEP: Final = 10_000
 """Mailboxes that are looked at in a second, besides those known to be long."""
-TICK: Final = 1.0
+TICK: Final = 0.25
 """Seconds between looks at mailboxes, at most."""
 
 
@@ -125,11 +125,13 @@ class NodeWatch:
     def _look_at_mailboxes(self, interval: float) -> None:
         if not self._queues:
             return
-        table = self._runtime.table
-        numbers = set(self._sweep.take(max(1, round(SWEEP * interval)), lambda: list(table)))
-        numbers.update(*(queues.long for queues in self._queues.values()))
-        for number in numbers:
-            self._look_at_mailbox(number, table.get(number))
+        find, least = self._runtime.table.get, min(queues.enable for queues in self._queues.values())
+        for number in set[int]().union(*(queues.long for queues in self._queues.values())):
+            self._look_at_mailbox(number, find(number))
+        for number in self._sweep.take(max(1, round(SWEEP * interval)), lambda: list(self._runtime.table)):
+            process = find(number)
+            if process is not None and process.mailbox.length() >= least:
+                self._look_at_mailbox(number, process)
 
     def _look_at_mailbox(self, number: int, process: Process | None) -> None:
         length = 0 if process is None else process.mailbox.length()

@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 class LongQueues:
     """What one subscriber has been told. Two limits, so that a mailbox at the limit is not told of again and again."""
 
-    __slots__ = ("_disable", "_enable", "long")
+    __slots__ = ("_disable", "enable", "long")
 
     def __init__(self, disable: int, enable: int) -> None:
         self._disable = disable
-        self._enable = enable
+        self.enable = enable
         self.long: set[int] = set()
         """The numbers of the processes whose mailbox is long."""
 
@@ -23,7 +23,7 @@ class LongQueues:
                 return None
             self.long.discard(number)
             return False
-        if length < self._enable:
+        if length < self.enable:
             return None
         self.long.add(number)
         return True
