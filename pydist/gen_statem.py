@@ -69,36 +69,27 @@ hibernation, since there is no heap of its own that a process could free.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from enum import EnumType
 from functools import partial
 from inspect import iscoroutinefunction
-from typing import Any, ClassVar, Final, Generic, Never, NoReturn, TypeVar, get_args, get_origin
+from typing import Any, ClassVar, Final, Generic, TypeVar, get_args, get_origin
 
-import attrs
 import structlog
 
+from pydist import gen
 from pydist.addresses import Name
-from pydist.calls import Call, Cast, reply
-from pydist.core.statem import Callback, CancelTimer, Effect, End, Reply, StartTimer, StateMachine
 from pydist.core.transition import Enter, Transition
-from pydist.errors import BadTransition, Exit
-from pydist.gen import NO_REPLY, Starter, Stop, failed, start, start_monitor, stopped
-from pydist.messaging import acting, receive
 from pydist.primitives import self_pid
-from pydist.send_later import cancel_timer, send_after
-from pydist.statem_answers import Answer, Event, Info, stop_machine
-from pydist.terms import Exited, Pid, Reason, Ref
+from pydist.statem_answers import Answer, Event, Info
+from pydist.statem_loop import serve
+from pydist.terms import Pid, Reason, Ref
 
 log = structlog.get_logger("pydist")
 
 S = TypeVar("S")
 D = TypeVar("D")
 F = TypeVar("F", bound=Callable[..., Awaitable[Any]])
-
-TURN: Final = 100
-"""Calls of handlers before others get their turn: a machine may be busy with events that it makes itself."""
 
 _STATES: Final = "__states__"
 
@@ -182,6 +173,14 @@ class GenStatem(Generic[S, D]):
         """Clean up before the end. Not called when the machine is killed, nor by exit signals it does not trap."""
 
     @classmethod
+    def _life(cls, args: tuple[Any, ...], kwargs: dict[str, Any]) -> gen.Serve:
+        async def live(starter: gen.Starter) -> None:
+            statem = cls()
+            await serve(statem, partial(statem.init, *args, **kwargs), starter, state_enter=cls._state_enter)
+
+        return live
+
+    @classmethod
     async def start_link(cls, *args: Any, name: Name | None = None, **kwargs: Any) -> Pid:
         """Start a machine linked to the caller; returns when its `init(*args, **kwargs)` has.
 
@@ -189,19 +188,19 @@ class GenStatem(Generic[S, D]):
             AlreadyStarted: `name` belongs to a living process.
             StartError: `init` failed, with its exit reason. A caller that does not trap exits gets the exit signal too.
         """
-        pid: Pid = await start(_life(cls, args, kwargs), name, label=cls.__qualname__, link=True)
+        pid: Pid = await gen.start(cls._life(args, kwargs), name, label=cls.__qualname__, link=True)
         return pid
 
     @classmethod
     async def start(cls, *args: Any, name: Name | None = None, **kwargs: Any) -> Pid:
         """As `start_link`, without a link."""
-        pid: Pid = await start(_life(cls, args, kwargs), name, label=cls.__qualname__)
+        pid: Pid = await gen.start(cls._life(args, kwargs), name, label=cls.__qualname__)
         return pid
 
     @classmethod
     async def start_monitor(cls, *args: Any, name: Name | None = None, **kwargs: Any) -> tuple[Pid, Ref]:
         """As `start`, and monitored by the caller from its first step."""
-        both: tuple[Pid, Ref] = await start_monitor(_life(cls, args, kwargs), name, label=cls.__qualname__)
+        both: tuple[Pid, Ref] = await gen.start_monitor(cls._life(args, kwargs), name, label=cls.__qualname__)
         return both
 
 
@@ -229,108 +228,3 @@ def _check_complete(cls: type[GenStatem[Any, Any]]) -> None:
         for state in members:
             if state not in cls._handlers:
                 raise TypeError(f"{cls.__qualname__} has no handler for {state}: mark one with @in_state({state})")
-
-
-# -- its life
-
-
-@attrs.frozen
-class _Expired:
-    """To the machine itself: the time of a timer is over."""
-
-    number: int
-
-
-def _life(cls: type[GenStatem[S, D]], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Callable[[Starter], Any]:
-    return partial(_serve, cls, args, kwargs)
-
-
-async def _serve(cls: type[GenStatem[S, D]], args: tuple[Any, ...], kwargs: dict[str, Any], starter: Starter) -> None:
-    statem = cls()
-
-    async def begin() -> StateMachine[S, D]:
-        return StateMachine(await statem.init(*args, **kwargs), state_enter=cls._state_enter)
-
-    driver = _Driver(statem, await starter.run(begin))
-    try:
-        await driver.run(starter.parent)
-    except Stop as stop:
-        await stopped(stop, driver.terminate)
-    except (Exit, Exception) as error:
-        await failed(error, driver.terminate)
-        raise
-
-
-class _Driver(Generic[S, D]):
-    """Makes the calls that the machine wants, and does what follows from them."""
-
-    def __init__(self, statem: GenStatem[S, D], machine: StateMachine[S, D]) -> None:
-        process, runtime = acting()
-        self._pid = process.pid
-        self._clock = runtime.loop.time
-        self._statem = statem
-        self._machine = machine
-        self._timers: dict[int, Ref] = {}
-
-    async def run(self, parent: Pid | None) -> NoReturn:
-        machine, handle_event = self._machine, self._statem.handle_event
-        self._perform(machine.start(self._clock()))
-        turn = TURN
-        while True:
-            call = machine.next_call()
-            if call is None:
-                self._hear(await receive(), parent)
-                turn = TURN
-                continue
-            try:
-                answer = await handle_event(call.event, call.state, call.data)
-            except Stop as stop:
-                answer = _answer_of(stop, call.event)
-            self._perform(self._take(call, answer))
-            turn -= 1
-            if not turn:
-                await asyncio.sleep(0)
-                turn = TURN
-
-    async def terminate(self, reason: Reason) -> None:
-        await self._statem.terminate(reason, self._machine.state, self._machine.data)
-
-    def _hear(self, message: object, parent: Pid | None) -> None:
-        if type(message) is Call or type(message) is Cast:
-            self._machine.receive(message)
-        elif type(message) is _Expired:
-            self._timers.pop(message.number, None)
-            self._machine.expire(message.number)
-        elif type(message) is Exited and message.pid == parent:
-            raise Stop(message.reason)
-        else:
-            self._machine.receive(Info(message))
-
-    def _take(self, call: Callback[S, D], answer: Answer[S, D]) -> list[Effect]:
-        try:
-            return self._machine.take(answer, self._clock())
-        except BadTransition as error:
-            where = f"{type(self._statem).__qualname__}, {call.event!r} in the state {call.state!r}"
-            raise BadTransition(f"{where}: {error}") from None
-
-    def _perform(self, effects: list[Effect]) -> None:
-        for effect in effects:
-            match effect:
-                case Reply():
-                    reply(effect.caller, effect.value)
-                case StartTimer():
-                    delay = max(0.0, effect.when - self._clock())
-                    self._timers[effect.number] = send_after(delay, self._pid, _Expired(effect.number))
-                case CancelTimer():
-                    cancel_timer(self._timers.pop(effect.number))
-                case End():
-                    raise Stop(effect.reason)
-
-
-def _answer_of(stop: Stop, event: Event) -> Answer[Never, Never]:
-    """To raise `Stop` is to answer so."""
-    if stop.reply is NO_REPLY:
-        return stop_machine(stop.reason)
-    if isinstance(event, Call):
-        return stop_machine(stop.reason, reply=(event.caller, stop.reply))
-    raise TypeError(f"Stop(reply=...) answers a call, and the event was {event!r}") from stop
