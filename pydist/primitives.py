@@ -196,7 +196,7 @@ def register(name: str, pid: Pid) -> None:
     process = runtime.process(pid)
     if process is None or process.dying:
         raise ValueError(f"{pid} is no living process of this node: only such can be registered")
-    runtime.names.register(name, process)
+    runtime.register(name, process)
 
 
 def unregister(name: str) -> None:
@@ -231,6 +231,7 @@ def publish(value: Any) -> None:
     """
     process, runtime = acting()
     runtime.published[process.pid.number] = value
+    process.holding = True
 
 
 def published(owner: str | Pid) -> Any:

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from contextvars import copy_context
 from inspect import iscoroutine
-from itertools import count
 from typing import Any, Final, Protocol
 
 import structlog
@@ -21,6 +19,7 @@ from pydist.dead_letters import DeadLetters, DeadReason
 from pydist.errors import PydistError, UnknownName
 from pydist.message_timers import MessageTimers
 from pydist.process import Process
+from pydist.process_table import ProcessTable
 from pydist.scheduler import Scheduler
 from pydist.terms import (
     NOCONNECTION,
@@ -125,31 +124,24 @@ def begin(function: Callable[..., Coroutine[Any, Any, Any]], args: tuple[Any, ..
     return coroutine
 
 
-class Runtime:
+class Runtime(ProcessTable[Process]):
     """See the head of this file. One for each node; all its state hangs here."""
 
     __slots__ = (
-        "_pid_numbers",
-        "_ref_numbers",
-        "creation",
         "dead_letters",
         "loop",
         "message_timers",
         "names",
-        "node",
         "outward",
         "published",
         "scheduler",
-        "table",
         "timers",
         "watch",
     )
 
     def __init__(self, loop: asyncio.AbstractEventLoop, node: str = LOCAL_NODE, creation: int = 1) -> None:
+        super().__init__(Process, node, creation)
         self.loop = loop
-        self.node = node
-        self.creation = creation
-        self.table: dict[int, Process] = {}
         self.scheduler = Scheduler(loop)
         self.timers = Timers(loop)
         self.message_timers = MessageTimers(self.timers, self.send)
@@ -160,8 +152,6 @@ class Runtime:
         self.outward: Outward = Nowhere(self.dead_letter)
         self.watch: Watch | None = None
         """The watchdogs, where somebody has asked for them."""
-        self._pid_numbers = count(1)
-        self._ref_numbers = count(1)
 
     # -- processes
 
@@ -178,46 +168,37 @@ class Runtime:
             NameTaken: the name belongs to another process; nothing is started.
             TypeError: not an async function, or the wrong arguments for it.
         """
-        coroutine = begin(function, args)
-        process = Process(self._new_pid(), coroutine, self, copy_context(), parent)
+        process = self.new_process(begin(function, args), parent)
         if name is not None:
-            try:
-                self.names.register(name, process)
-            except BaseException:
-                coroutine.close()
-                raise
-        self.table[process.pid.number] = process.pid.process = process
+            self._name_new(process, name)
         process.waken()
         return process
 
-    def _new_pid(self) -> Pid:
-        return Pid(self.node, next(self._pid_numbers), self.creation)
+    def _name_new(self, process: Process, name: str) -> None:
+        try:
+            self.register(name, process)
+        except BaseException:
+            self.strike(process)
+            if process.coroutine is not None:
+                process.coroutine.close()
+            raise
 
-    def process(self, pid: Pid) -> Process | None:
-        """The living process of this node that `pid` names; None for the dead, the foreign, and earlier lives."""
-        process = self.table.get(pid.number)
-        return process if process is not None and (process.pid is pid or process.pid == pid) else None
+    def register(self, name: str, process: Process) -> None:
+        """Give `process` a name. Raises NameTaken, and TypeError or ValueError for what is no name."""
+        self.names.register(name, process)
+        process.holding = True
 
     def name_of(self, process: Process) -> str | None:
         """The name that `process` is registered by."""
         return self.names.name_of(process)
 
-    def is_local(self, pid: Pid) -> bool:
-        """Whether `pid` belongs to this node, in this life or an earlier one."""
-        return pid.node == self.node
-
     def forget(self, process: Process) -> None:
         """`process` is dead: free its place, its name, and what it has published."""
-        self.table.pop(process.pid.number, None)
-        process.pid.process = None
-        self.names.release(process)
-        if self.published:
+        self.strike(process)
+        if process.holding:
+            self.names.release(process)
             self.published.pop(process.pid.number, None)
-        self.message_timers.process_ended(process.pid.number)
-
-    def new_ref(self) -> Ref:
-        """A reference that this node has never given before."""
-        return Ref(self.node, next(self._ref_numbers), self.creation)
+            self.message_timers.process_ended(process.pid.number)
 
     def close(self) -> None:
         """End all processes with the reason `killed`, and stop the timers."""

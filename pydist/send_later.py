@@ -99,12 +99,15 @@ def _start(
     ends_with_receiver = repeat or isinstance(target, Pid)
     if receiver is None and ends_with_receiver:
         return ref  # it has ended before it began
+    ends_with = receiver if ends_with_receiver else None
+    if ends_with is not None:
+        ends_with.holding = True
     runtime.message_timers.start(
         ref,
         seconds,
         target if isinstance(target, Pid) else (target, runtime.node),
         message_for(ref),
-        ends_with=receiver.pid.number if receiver is not None and ends_with_receiver else None,
+        ends_with=None if ends_with is None else ends_with.pid.number,
         period=seconds if repeat else None,
     )
     return ref

@@ -9,7 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any, Final
 
-VERSION: Final = 2
+VERSION: Final = 3
 """That of the twin which fits; see `module.c`."""
 
 

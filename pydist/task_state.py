@@ -39,6 +39,7 @@ class TaskState:
         "deadline",
         "dying",
         "exit_reason",
+        "holding",
         "home",
         "label",
         "mailbox",
@@ -100,6 +101,8 @@ class TaskState:
         """When a receive that waits is to be woken, in the loop's time."""
         self.timer: Any = None
         self.timed_out = False
+        self.holding = False
+        """It has a name, has published something, or timers end with it: its end must free more than its place."""
         self._patience = PATIENCE
 
     def waken(self) -> None:

@@ -17,8 +17,9 @@ Everything here is a table; the caller sends the signals. All operations are O(1
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
+from pydist.speedups import native
 from pydist.terms import Pid, Ref, RegisteredName
 
 Target: TypeAlias = Pid | RegisteredName
@@ -26,8 +27,8 @@ Target: TypeAlias = Pid | RegisteredName
 _ACTIVE = 0
 
 
-class Relations:
-    """The tables of one process. Made when it first links or monitors, or is linked to or monitored."""
+class RelationTables:
+    """What `Relations` keeps."""
 
     __slots__ = ("_last_unlink", "links", "monitors", "watchers")
 
@@ -39,6 +40,16 @@ class Relations:
         self.watchers: dict[Ref, tuple[Pid, Target]] = {}
         """Who monitors this process, and under which address its DOWN is to name it."""
         self._last_unlink = 0
+
+
+if not TYPE_CHECKING and native is not None:
+    RelationTables = native.RelationTables
+
+
+class Relations(RelationTables):
+    """The tables of one process. Made when it first links or monitors, or is linked to or monitored."""
+
+    __slots__ = ()
 
     def link(self, partner: Pid) -> bool:
         """Create or reactivate the link; True if a LINK must be sent."""

@@ -3,7 +3,7 @@
 PyObject *park, *next_turn, *missing, *normal, *not_in_process, *union_type, *current_tasks, *swap_current_task;
 
 /* Raised with every change that both twins must know of: speedups.py leaves a twin of another version aside. */
-enum { VERSION = 2 };
+enum { VERSION = 3 };
 
 /* The objects that both twins share: sentinels, and what only Python can say. */
 static PyObject *
@@ -58,7 +58,8 @@ PyInit__native(void)
         PyErr_SetString(PyExc_ImportError, "PYDIST_PURE is set: pydist runs without its C twin");
         return NULL;
     }
-    PyTypeObject *types[] = {&PidType, &RefType, &MailboxType, &InitializerType};
+    PyTypeObject *types[] = {&PidType, &RefType, &MailboxType, &InitializerType, &ProcessTableType,
+                             &RelationTablesType};
     for (size_t i = 0; i < Py_ARRAY_LENGTH(types); i++) {
         if (PyType_Ready(types[i]) < 0) {
             return NULL;
@@ -67,12 +68,16 @@ PyInit__native(void)
     if (process_ready() < 0 || runqueue_ready() < 0 || messaging_ready() < 0) {
         return NULL;
     }
+    PyTypeObject *shown[] = {&PidType, &RefType, &MailboxType, &TaskStateType, &RunQueueType, &InitializerType,
+                             &ProcessTableType, &RelationTablesType};
     PyObject *module = PyModule_Create(&native_module);
-    if (module == NULL || PyModule_AddType(module, &PidType) < 0 || PyModule_AddType(module, &RefType) < 0 ||
-        PyModule_AddType(module, &MailboxType) < 0 || PyModule_AddType(module, &TaskStateType) < 0 ||
-        PyModule_AddType(module, &RunQueueType) < 0 || PyModule_AddType(module, &InitializerType) < 0 || PyModule_AddIntConstant(module, "VERSION", VERSION) < 0) {
-        Py_XDECREF(module);
+    if (module == NULL || PyModule_AddIntConstant(module, "VERSION", VERSION) < 0) {
         return NULL;
+    }
+    for (size_t i = 0; i < Py_ARRAY_LENGTH(shown); i++) {
+        if (PyModule_AddType(module, shown[i]) < 0) {
+            return NULL;
+        }
     }
     return module;
 }

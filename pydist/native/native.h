@@ -76,6 +76,24 @@ typedef struct {
     Py_ssize_t limit;
 } Mailbox;
 
+typedef struct {
+    PyObject_HEAD
+    PyObject *links; /* each a dict, or NULL */
+    PyObject *monitors;
+    PyObject *watchers;
+    long long last_unlink;
+} RelationTables;
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *kind; /* the type of its processes */
+    PyObject *node;
+    PyObject *creation;
+    PyObject *table; /* a dict: number to process */
+    unsigned long long last_pid;
+    unsigned long long last_ref;
+} ProcessTable;
+
 typedef struct RunQueue RunQueue;
 
 typedef struct {
@@ -109,6 +127,7 @@ typedef struct {
     char trapping;
     char timed_out;
     char must_cancel;
+    char holding; /* its end has to free more than its place in the table */
 } TaskState;
 
 struct RunQueue {
@@ -119,7 +138,8 @@ struct RunQueue {
     unsigned long long steps;
 };
 
-extern PyTypeObject PidType, RefType, MailboxType, TaskStateType, RunQueueType, ReceiveType, InitializerType;
+extern PyTypeObject PidType, RefType, MailboxType, TaskStateType, RunQueueType, ReceiveType, InitializerType,
+    ProcessTableType, RelationTablesType;
 
 /* What Python hands over in `connect` (module.c); NULL before. */
 extern PyObject *park, *next_turn, *missing, *normal, *not_in_process, *union_type;
@@ -144,6 +164,9 @@ PyObject *mailbox_take_new(Mailbox *box, const Wanted *wanted);
 int wanted_from(PyObject *pattern, Wanted *wanted);
 
 int state_waken(TaskState *state);
+PyObject *state_make(PyTypeObject *type, PyObject *pid, PyObject *coroutine, PyObject *home, PyObject *context,
+                     PyObject *parent);
+int table_strike(ProcessTable *table, TaskState *process);
 
 /* A borrowed reference; NULL with NotInProcess where no process runs. */
 TaskState *current_state(void);

@@ -9,15 +9,9 @@ none(void)
     return Py_NewRef(Py_None);
 }
 
-static PyObject *
-state_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+PyObject *
+state_make(PyTypeObject *type, PyObject *pid, PyObject *coroutine, PyObject *home, PyObject *context, PyObject *parent)
 {
-    PyObject *pid, *coroutine, *home, *context, *parent;
-    static char *names[] = {"pid", "coroutine", "home", "context", "parent", NULL};
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!OOO!O", names, &PidType, &pid, &coroutine, &home,
-                                     &PyContext_Type, &context, &parent)) {
-        return NULL;
-    }
     TaskState *self = (TaskState *)type->tp_alloc(type, 0);
     if (self == NULL) {
         return NULL;
@@ -53,6 +47,18 @@ state_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         return NULL;
     }
     return (PyObject *)self;
+}
+
+static PyObject *
+state_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    PyObject *pid, *coroutine, *home, *context, *parent;
+    static char *names[] = {"pid", "coroutine", "home", "context", "parent", NULL};
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!OOO!O", names, &PidType, &pid, &coroutine, &home,
+                                     &PyContext_Type, &context, &parent)) {
+        return NULL;
+    }
+    return state_make(type, pid, coroutine, home, context, parent);
 }
 
 static int
@@ -196,6 +202,7 @@ static PyMemberDef state_members[] = {
     FLAG("trapping", trapping),
     FLAG("timed_out", timed_out),
     FLAG("_must_cancel", must_cancel),
+    FLAG("holding", holding),
     {NULL},
 };
 

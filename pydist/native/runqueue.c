@@ -128,6 +128,24 @@ done(PyObject *answer)
     return answer == NULL ? -1 : 0;
 }
 
+/* The coroutine has returned, nobody is to hear of it, and it holds nothing: what Process.ended comes to then. */
+static bool
+ends_plainly(const TaskState *task)
+{
+    return !task->over && !task->dying && !task->holding && task->relations == Py_None && task->callbacks == Py_None &&
+           task->timer == Py_None && PyObject_TypeCheck(task->home, &ProcessTableType);
+}
+
+static int
+end_plainly(TaskState *task, PyObject *result)
+{
+    task->over = task->unusual = 1;
+    Py_SETREF(task->result, Py_NewRef(result));
+    Py_SETREF(task->aliases, Py_NewRef(Py_None));
+    Py_SETREF(task->coroutine, Py_NewRef(Py_None));
+    return table_strike((ProcessTable *)task->home, task);
+}
+
 /* Hand a step's outcome on. Steals `result`. */
 static int
 settle(RunQueue *self, TaskState *task, PySendResult sent, PyObject *result)
@@ -140,6 +158,9 @@ settle(RunQueue *self, TaskState *task, PySendResult sent, PyObject *result)
         else {
             settled = done(PyObject_CallMethodObjArgs((PyObject *)self, str_yielded, task, result, NULL));
         }
+    }
+    else if (sent == PYGEN_RETURN && ends_plainly(task)) {
+        settled = end_plainly(task, result);
     }
     else if (sent == PYGEN_RETURN) {
         settled = done(PyObject_CallMethodObjArgs((PyObject *)task, str_ended, result, Py_None, NULL));
