@@ -251,18 +251,19 @@ class Process(RunnableTask):
         self.coroutine = None
         if self.over:
             return
+        if exception is None:
+            self._settle(self.exit_reason, result, None)
+            return
         reason, reported = self._outcome(exception)
         report = reports.describe_crash(self, reason, _traceback_of(exception, reason)) if reported else None
         self._settle(reason, result, exception)
         if report is not None:  # last: nobody waits for the log to hear of the end
             reports.crash_report(report)
 
-    def _outcome(self, exception: BaseException | None) -> tuple[Reason, bool]:
+    def _outcome(self, exception: BaseException) -> tuple[Reason, bool]:
         """The exit reason, and whether a report is made of it: of an error that nobody has caught, or an exit."""
         if self.dying:
             return self.exit_reason, False
-        if exception is None:
-            return NORMAL, False
         left = _exit_in(exception)
         if left is None:
             return crash_of(exception), True
@@ -298,10 +299,8 @@ def _exit_in(exception: BaseException) -> Exit | None:
     return exception if isinstance(exception, Exit) else None
 
 
-def _traceback_of(exception: BaseException | None, reason: Reason) -> str:
-    if isinstance(reason, Crash):
-        return reason.traceback
-    return "" if exception is None else _traceback(exception)
+def _traceback_of(exception: BaseException, reason: Reason) -> str:
+    return reason.traceback if isinstance(reason, Crash) else _traceback(exception)
 
 
 def crash_of(exception: BaseException) -> Crash:

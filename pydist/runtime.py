@@ -330,37 +330,42 @@ class Runtime(ProcessTable[Process]):
         """
         ref = self.new_ref()
         source.mailbox.mark(ref)
-        watched = target if isinstance(target, Pid) else self.address(target)
-        node = watched.node if isinstance(watched, Pid) else watched[1]
-        monitors = source.related().monitors
-        monitors[ref] = watched
         if alias is not None:
             source.open_alias(ref, alias)
-        if node != self.node:
-            try:
-                self.outward.monitor(source, watched, ref)
-            except PydistError:
-                del monitors[ref]
-                source.close_alias(ref)
-                raise
-            return ref
-        process = self.process(watched) if isinstance(watched, Pid) else self.names.holder(watched[0])
-        if process is None:
-            source.receive_down(ref, watched, NOPROC)
-        else:
+        watched = target if type(target) is Pid else self.address(target)
+        process = self.process(watched) if type(watched) is Pid else self._holder(watched)
+        if process is not None:
             # The process that bears the name now is watched, whoever bears it later.
-            monitors[ref] = process.pid
+            source.related().monitors[ref] = process.pid
             process.related().watchers[ref] = (source.pid, watched)
+        else:
+            self._monitor_nobody(source, watched, ref)
         return ref
+
+    def _holder(self, address: RegisteredName) -> Process | None:
+        return self.names.holder(address[0]) if address[1] == self.node else None
+
+    def _monitor_nobody(self, source: Process, watched: Target, ref: Ref) -> None:
+        """Monitor a process of another node, or one that does not exist."""
+        source.related().monitors[ref] = watched
+        if (watched.node if isinstance(watched, Pid) else watched[1]) == self.node:
+            source.receive_down(ref, watched, NOPROC)
+            return
+        try:
+            self.outward.monitor(source, watched, ref)
+        except PydistError:
+            del source.related().monitors[ref]
+            source.close_alias(ref)
+            raise
 
     def send_demonitor(self, source: Pid, target: Target, ref: Ref) -> None:
         """The monitor `ref` of `source` is no longer wanted."""
-        if not isinstance(target, Pid) or not self.is_local(target):
+        process = self.process(target) if type(target) is Pid else None
+        if process is not None:
+            if process.relations is not None:
+                process.relations.watchers.pop(ref, None)
+        elif not isinstance(target, Pid) or not self.is_local(target):
             self.outward.demonitor(source, target, ref)
-            return
-        process = self.process(target)
-        if process is not None and process.relations is not None:
-            process.relations.watchers.pop(ref, None)
 
     def send_down(self, source: Target, watcher: Pid, ref: Ref, reason: Reason) -> None:
         """`source`, which `watcher` monitors, has died."""
