@@ -134,4 +134,4 @@ def _arm(process: Process, timeout: float) -> None:
 
 
 if not TYPE_CHECKING and native is not None:
-    current, send, receive = native.current, native.send, native.receive
+    current, acting, send, receive = native.current, native.acting, native.send, native.receive

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from math import inf
 from traceback import format_exception
-from typing import Any, Final, Protocol, cast
+from typing import Any, Protocol, cast
 
 import structlog
 
@@ -32,7 +32,6 @@ from pydist.terms import (
     AliasEnd,
     Crash,
     Destination,
-    Down,
     Exited,
     Pid,
     Reason,
@@ -41,9 +40,6 @@ from pydist.terms import (
 from pydist.timers import Entry, Timers
 
 log = structlog.get_logger("pydist")
-
-_WITH_MONITOR: Final = frozenset({"demonitor", "reply_demonitor"})
-"""The aliases that end with their monitor."""
 
 
 class Home(Protocol):
@@ -117,14 +113,6 @@ class Process(RunnableTask):
         """Whether it waits, for a message or for a future; otherwise it runs, or is to run soon."""
         return self.parked or self._fut_waiter is not None
 
-    def related(self) -> Relations:
-        """The tables of links and monitors, made on first use."""
-        if self.relations is None:
-            if self.over:
-                raise Exit(self.exit_reason)  # it was killed, and its code has not come to its next await
-            self.relations = Relations()
-        return self.relations
-
     def open_alias(self, ref: Ref, until: AliasEnd = "demonitor") -> None:
         """Let messages to the alias with this reference in; by default until its monitor fires or is removed."""
         if self.aliases is None:
@@ -134,21 +122,6 @@ class Process(RunnableTask):
     def close_alias(self, ref: Ref) -> bool:
         """Let no more messages to the alias in; False if it was not active."""
         return self.aliases is not None and self.aliases.pop(ref.number, None) is not None
-
-    def remove_monitor(self, ref: Ref) -> bool:
-        """Let no `Down` in by this monitor any more; False if there is none: its `Down` may be here already."""
-        target = self.relations.monitors.pop(ref, None) if self.relations is not None else None
-        self._monitor_gone(ref)
-        if target is None:
-            return False
-        self.home.send_demonitor(self.pid, target, ref)
-        return True
-
-    def _monitor_gone(self, ref: Ref) -> None:
-        """Close the alias that was to last as long as the monitor."""
-        aliases = self.aliases
-        if aliases is not None and aliases.get(ref.number) in _WITH_MONITOR:
-            del aliases[ref.number]
 
     # -- signals that arrive
 
@@ -162,17 +135,9 @@ class Process(RunnableTask):
             for message in messages:
                 self.deliver(message)
 
-    def deliver_alias(self, ref: Ref, message: Any) -> None:
-        """A message to an alias; dropped if it is no longer active."""
-        until = None if self.aliases is None else self.aliases.get(ref.number)
-        if until is None:
-            self.home.dead_letter(Alias(self.pid, ref), message, "inactive_alias")
-            return
-        self.admit(message)
-        if until == "reply":
-            self.close_alias(ref)
-        elif until == "reply_demonitor":
-            self.remove_monitor(ref)
+    def late(self, ref: Ref, message: Any) -> None:
+        """A message to an alias that is no longer active."""
+        self.home.dead_letter(Alias(self.pid, ref), message, "inactive_alias")
 
     def receive_exit(self, source: Pid, reason: Reason) -> None:
         """An exit signal by a link; dropped if the link is not active."""
@@ -185,13 +150,6 @@ class Process(RunnableTask):
             self.kill()
         else:
             self._exit_signal(source, reason)
-
-    def receive_down(self, ref: Ref, target: Target, reason: Reason) -> None:
-        """A monitored process is gone; dropped if the monitor was removed meanwhile."""
-        if self.relations is None or self.relations.monitors.pop(ref, None) is None:
-            return
-        self._monitor_gone(ref)
-        self.admit(Down(ref, target, reason))
 
     def expire(self) -> None:
         """The timeout of a receive has passed."""

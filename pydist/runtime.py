@@ -336,8 +336,7 @@ class Runtime(ProcessTable[Process]):
         process = self.process(watched) if type(watched) is Pid else self._holder(watched)
         if process is not None:
             # The process that bears the name now is watched, whoever bears it later.
-            source.related().monitors[ref] = process.pid
-            process.related().watchers[ref] = (source.pid, watched)
+            source.watch(process, watched, ref)
         else:
             self._monitor_nobody(source, watched, ref)
         return ref

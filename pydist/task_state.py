@@ -9,16 +9,20 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from contextvars import Context
 from math import inf
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
+from pydist.core.relations import Relations, Target
+from pydist.errors import Exit
 from pydist.mailbox import Mailbox
 from pydist.speedups import native
-from pydist.terms import NORMAL, Pid, Reason
+from pydist.terms import NORMAL, AliasEnd, Down, Pid, Reason, Ref
 
 REDUCTIONS: Final = 1000
 """How many messages a process may take before others get their turn."""
 PATIENCE: Final = 3
 """How often a dying process may go on as if nothing had happened before it is closed."""
+_WITH_MONITOR: Final = frozenset({"demonitor", "reply_demonitor"})
+"""The aliases that end with their monitor."""
 
 
 class TaskState:
@@ -87,10 +91,10 @@ class TaskState:
         self.label: str = getattr(coroutine, "__qualname__", repr(coroutine))
         """The function it runs, for people."""
         self.mailbox = Mailbox()
-        self.relations: Any = None
-        """Its links and monitors, a `Relations`; None while it has none."""
-        self.aliases: Any = None
-        """At which references it can be reached by an `Alias`; None while there are none."""
+        self.relations: Relations | None = None
+        """Its links and monitors; None while it has none."""
+        self.aliases: dict[int, AliasEnd] | None = None
+        """Numbers of the references at which it can be reached by an `Alias`, and what ends each of these."""
         self.trapping = False
         self.dying = False
         """It has been told to exit, and cleans up."""
@@ -123,10 +127,69 @@ class TaskState:
         else:
             self.admit(message)
 
+    def deliver_alias(self, ref: Ref, message: Any) -> None:
+        """A message to an alias; dropped if it is no longer active."""
+        aliases = self.aliases
+        until = None if aliases is None else aliases.get(ref.number)
+        if aliases is None or until is None:
+            self.late(ref, message)
+            return
+        if until == "reply":
+            del aliases[ref.number]
+        elif until == "reply_demonitor":
+            self.remove_monitor(ref)
+        self.admit(message)
+
     def overflow(self, message: Any) -> None:
         """A message for which the mailbox has no room."""
         raise NotImplementedError
 
+    def late(self, ref: Ref, message: Any) -> None:
+        """A message to an alias that is no longer active."""
+        raise NotImplementedError
+
+    # -- monitors
+
+    def related(self) -> Relations:
+        """The tables of links and monitors, made on first use."""
+        if self.relations is None:
+            if self.over:
+                raise_exit(self.exit_reason)  # it was killed, and its code has not come to its next await
+            self.relations = Relations()
+        return self.relations
+
+    def watch(self, watched: TaskState, address: Target, ref: Ref) -> None:
+        """Monitor a process of the same node; `address` is what its `Down` is to name it by."""
+        self.related().monitors[ref] = watched.pid
+        watched.related().watchers[ref] = (self.pid, address)
+
+    def remove_monitor(self, ref: Ref) -> bool:
+        """Let no `Down` in by this monitor any more; False if there is none: its `Down` may be here already."""
+        target = self.relations.monitors.pop(ref, None) if self.relations is not None else None
+        self._monitor_gone(ref)
+        if target is None:
+            return False
+        self.home.send_demonitor(self.pid, target, ref)
+        return True
+
+    def receive_down(self, ref: Ref, target: Target, reason: Reason) -> None:
+        """A monitored process is gone; dropped if the monitor was removed meanwhile."""
+        if self.relations is None or self.relations.monitors.pop(ref, None) is None:
+            return
+        self._monitor_gone(ref)
+        self.admit(Down(ref, target, reason))
+
+    def _monitor_gone(self, ref: Ref) -> None:
+        """Close the alias that was to last as long as the monitor."""
+        if self.aliases is not None and self.aliases.get(ref.number) in _WITH_MONITOR:
+            del self.aliases[ref.number]
+
+
+def raise_exit(reason: Reason) -> NoReturn:
+    """End the code of a process that is dead already."""
+    raise Exit(reason)
+
 
 if not TYPE_CHECKING and native is not None:
     TaskState = native.TaskState
+    native.connect(relations_class=Relations, down_class=Down, raise_exit=raise_exit)

@@ -1,7 +1,7 @@
 /* send, receive and who calls them: see messaging.py. */
 #include "native.h"
 
-static PyObject *str_send, *str_timers, *str_arm;
+static PyObject *str_send, *str_timers, *str_arm, *str_time, *str_when;
 
 TaskState *
 current_state(void)
@@ -18,6 +18,13 @@ PyObject *
 native_current(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
     return Py_XNewRef((PyObject *)current_state());
+}
+
+PyObject *
+native_acting(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    TaskState *process = current_state();
+    return process == NULL ? NULL : PyTuple_Pack(2, (PyObject *)process, process->home);
 }
 
 static PyObject *
@@ -126,6 +133,26 @@ yield(PyObject *what, PyObject **result)
     return PYGEN_NEXT;
 }
 
+/* Whether an entry of the timers fires no later than in `timeout` seconds: then to set the deadline is all there is to
+ * do, as Timers.arm has it. */
+static bool
+is_covered(TaskState *process, double timeout)
+{
+    PyObject *time = PyObject_CallMethodNoArgs(running->loop, str_time);
+    PyObject *when = time == NULL ? NULL : PyObject_GetAttr(process->timer, str_when);
+    bool covered = false;
+    if (when != NULL) {
+        double deadline = PyFloat_AsDouble(time) + timeout;
+        covered = PyFloat_AsDouble(when) <= deadline && !PyErr_Occurred();
+        if (covered) {
+            process->deadline = deadline;
+        }
+    }
+    Py_XDECREF(time);
+    Py_XDECREF(when);
+    return covered;
+}
+
 /* Have the process woken at its deadline. -1 with TimeoutError where there is no time to wait. */
 static int
 arm(Receive *self, TaskState *process)
@@ -145,6 +172,12 @@ arm(Receive *self, TaskState *process)
     self->armed = (TaskState *)Py_NewRef(process);
     if (timeout == Py_HUGE_VAL) {
         return 0;
+    }
+    if (process->timer != Py_None && is_covered(process, timeout)) {
+        return 0;
+    }
+    if (PyErr_Occurred()) {
+        return -1;
     }
     PyObject *timers = PyObject_GetAttr(process->home, str_timers);
     if (timers == NULL) {
@@ -337,6 +370,8 @@ messaging_ready(void)
     str_send = PyUnicode_InternFromString("send");
     str_timers = PyUnicode_InternFromString("timers");
     str_arm = PyUnicode_InternFromString("arm");
+    str_time = PyUnicode_InternFromString("time");
+    str_when = PyUnicode_InternFromString("when");
     if (PyErr_Occurred() || PyType_Ready(&ReceiveType) < 0) {
         return -1;
     }

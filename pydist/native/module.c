@@ -1,27 +1,46 @@
 #include "native.h"
 
-PyObject *park, *next_turn, *missing, *normal, *not_in_process, *union_type, *current_tasks, *swap_current_task;
+PyObject *park, *next_turn, *missing, *normal, *not_in_process, *union_type, *relations_class, *down_class, *raise_exit,
+    *current_tasks, *swap_current_task;
 
 /* Raised with every change that both twins must know of: speedups.py leaves a twin of another version aside. */
-enum { VERSION = 3 };
+enum { VERSION = 4 };
 
 /* The objects that both twins share: sentinels, and what only Python can say. */
 static PyObject *
 native_connect(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"park", "next_turn", "missing", "normal", "not_in_process", "union_type", "current_tasks",
-                            "swap_current_task", NULL};
-    PyObject *given[8] = {NULL};
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|$OOOOOOOO", names, &given[0], &given[1], &given[2], &given[3],
-                                     &given[4], &given[5], &given[6], &given[7])) {
+    static const struct {
+        const char *name;
+        PyObject **kept;
+    } known[] = {
+        {"park", &park},
+        {"next_turn", &next_turn},
+        {"missing", &missing},
+        {"normal", &normal},
+        {"not_in_process", &not_in_process},
+        {"union_type", &union_type},
+        {"relations_class", &relations_class},
+        {"down_class", &down_class},
+        {"raise_exit", &raise_exit},
+        {"current_tasks", &current_tasks},
+        {"swap_current_task", &swap_current_task},
+    };
+    if (PyTuple_GET_SIZE(args) > 0) {
+        PyErr_SetString(PyExc_TypeError, "connect takes keywords alone");
         return NULL;
     }
-    PyObject **kept[] = {&park, &next_turn, &missing, &normal, &not_in_process, &union_type, &current_tasks,
-                         &swap_current_task};
-    for (size_t i = 0; i < Py_ARRAY_LENGTH(kept); i++) {
-        if (given[i] != NULL) {
-            Py_XSETREF(*kept[i], Py_NewRef(given[i]));
+    Py_ssize_t taken = 0;
+    for (size_t i = 0; kwargs != NULL && i < Py_ARRAY_LENGTH(known); i++) {
+        PyObject *given = PyDict_GetItemString(kwargs, known[i].name);
+        if (given != NULL) {
+            Py_XSETREF(*known[i].kept, Py_NewRef(given));
+            taken++;
         }
+    }
+    if (kwargs != NULL && taken != PyDict_GET_SIZE(kwargs)) {
+        PyErr_Format(PyExc_TypeError, "connect knows only some of %R", kwargs);
+        return NULL;
     }
     Py_RETURN_NONE;
 }
@@ -37,6 +56,7 @@ PyDoc_STRVAR(receive_doc, "receive($module, pattern=None, timeout=None)\n--\n\n"
 static PyMethodDef native_methods[] = {
     {"connect", (PyCFunction)(void (*)(void))native_connect, METH_VARARGS | METH_KEYWORDS, NULL},
     {"current", native_current, METH_NOARGS, "The process that runs. Raises NotInProcess."},
+    {"acting", native_acting, METH_NOARGS, "The process that runs, and the runtime it belongs to. Raises NotInProcess."},
     {"send", (PyCFunction)(void (*)(void))native_send, METH_FASTCALL | METH_KEYWORDS, send_doc},
     {"receive", (PyCFunction)(void (*)(void))native_receive, METH_FASTCALL | METH_KEYWORDS, receive_doc},
     {NULL},
@@ -65,7 +85,7 @@ PyInit__native(void)
             return NULL;
         }
     }
-    if (process_ready() < 0 || runqueue_ready() < 0 || messaging_ready() < 0) {
+    if (monitors_ready() < 0 || process_ready() < 0 || runqueue_ready() < 0 || messaging_ready() < 0) {
         return NULL;
     }
     PyTypeObject *shown[] = {&PidType, &RefType, &MailboxType, &TaskStateType, &RunQueueType, &InitializerType,

@@ -143,6 +143,7 @@ extern PyTypeObject PidType, RefType, MailboxType, TaskStateType, RunQueueType, 
 
 /* What Python hands over in `connect` (module.c); NULL before. */
 extern PyObject *park, *next_turn, *missing, *normal, *not_in_process, *union_type;
+extern PyObject *relations_class, *down_class, *raise_exit;
 extern PyObject *current_tasks;     /* asyncio's dictionary, before Python 3.12 */
 extern PyObject *swap_current_task; /* asyncio's function, since then */
 
@@ -166,16 +167,25 @@ int wanted_from(PyObject *pattern, Wanted *wanted);
 int state_waken(TaskState *state);
 PyObject *state_make(PyTypeObject *type, PyObject *pid, PyObject *coroutine, PyObject *home, PyObject *context,
                      PyObject *parent);
+PyObject *state_admit(TaskState *state, PyObject *message);
+PyObject *state_related(TaskState *state, PyObject *ignored);
+PyObject *state_watch(TaskState *state, PyObject *const *args, Py_ssize_t nargs);
+PyObject *state_remove_monitor(TaskState *state, PyObject *ref);
+PyObject *state_receive_down(TaskState *state, PyObject *const *args, Py_ssize_t nargs);
+PyObject *state_deliver_alias(TaskState *state, PyObject *const *args, Py_ssize_t nargs);
+TaskState *table_find(ProcessTable *table, Identifier *pid);
 int table_strike(ProcessTable *table, TaskState *process);
 
 /* A borrowed reference; NULL with NotInProcess where no process runs. */
 TaskState *current_state(void);
 
 PyObject *native_current(PyObject *module, PyObject *ignored);
+PyObject *native_acting(PyObject *module, PyObject *ignored);
 PyObject *native_send(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames);
 PyObject *native_receive(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames);
 
 int messaging_ready(void);
+int monitors_ready(void);
 int process_ready(void);
 int runqueue_ready(void);
 

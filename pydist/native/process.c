@@ -142,7 +142,7 @@ state_py_waken(TaskState *self, PyObject *Py_UNUSED(ignored))
     Py_RETURN_NONE;
 }
 
-static PyObject *
+PyObject *
 state_admit(TaskState *self, PyObject *message)
 {
     if (ring_push(&((Mailbox *)self->mailbox)->ordinary, message) < 0 || state_waken(self) < 0) {
@@ -165,6 +165,11 @@ static PyMethodDef state_methods[] = {
     {"waken", (PyCFunction)state_py_waken, METH_NOARGS, NULL},
     {"admit", (PyCFunction)state_admit, METH_O, NULL},
     {"deliver", (PyCFunction)state_deliver, METH_O, NULL},
+    {"deliver_alias", (PyCFunction)(void (*)(void))state_deliver_alias, METH_FASTCALL, NULL},
+    {"related", (PyCFunction)state_related, METH_NOARGS, NULL},
+    {"watch", (PyCFunction)(void (*)(void))state_watch, METH_FASTCALL, NULL},
+    {"remove_monitor", (PyCFunction)state_remove_monitor, METH_O, NULL},
+    {"receive_down", (PyCFunction)(void (*)(void))state_receive_down, METH_FASTCALL, NULL},
     {NULL},
 };
 
