@@ -88,14 +88,8 @@ class Router:
         self._send(target[1], control.SendName(target[0], message))
 
     def send_alias(self, target: Alias, message: Any) -> None:
-        """A message to an alias. No connection is made for it: whoever waited has lost it with the old one."""
-        peer = self._up.get(target.pid.node)
-        if peer is None:
-            self._runtime.dead_letter(target, message, "noconnection")
-        elif peer.connection.reaches(target.pid):
-            peer.send(control.SendAlias(target, message))
-        else:
-            self._runtime.dead_letter(target, message, "incarnation")
+        """A message to an alias."""
+        self._send(target.pid.node, control.SendAlias(target, message))
 
     def link(self, source: Process, target: Pid) -> None:
         """A link of `source`, set up at this end already."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -26,6 +27,7 @@ from pydist.transport.memory import MemoryNetwork
 from tests.helpers import links_and_monitors
 
 Pair = tuple[Node, Node]
+StartNode = Callable[..., Awaitable[Node]]
 Leftovers = Callable[..., list[Any]]
 Settled = Callable[[], Awaitable[None]]
 
@@ -133,3 +135,23 @@ async def test_a_monitor_that_cannot_be_set_up_leaves_no_alias(pair: Pair) -> No
         return links_and_monitors()
 
     assert await a.run(clumsy) == (0, 0, 0, 0)
+
+
+async def test_a_message_to_an_alias_connects_and_keeps_its_place_among_the_others(start_node: StartNode) -> None:
+    a, b = await start_node("a"), await start_node("b")
+    heard: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
+    here: list[Alias] = []
+
+    async def listen() -> None:
+        here.append(alias())
+        heard.set_result(await collect(6))
+
+    async def talk() -> None:
+        for number in range(0, 6, 2):
+            send(here[0], number)
+            send(here[0].pid, number + 1)
+
+    a.spawn(listen)
+    await asyncio.sleep(0)
+    await b.run(talk)
+    assert await asyncio.wait_for(heard, 5) == [0, 1, 2, 3, 4, 5]
