@@ -17,8 +17,6 @@ from math import inf
 from traceback import format_exception
 from typing import Any, Protocol, cast
 
-import structlog
-
 from pydist import reports
 from pydist.core.relations import Relations, Target
 from pydist.dead_letters import DeadReason
@@ -38,8 +36,6 @@ from pydist.terms import (
     Ref,
 )
 from pydist.timers import Entry, Timers
-
-log = structlog.get_logger("pydist")
 
 
 class Home(Protocol):
@@ -200,7 +196,7 @@ class Process(RunnableTask):
             self.thrown = Exit(self.exit_reason)
             self._patience -= 1
             if self._patience == 0:
-                log.warning("process_resists_exit", pid=self.pid, label=self.label, reason=self.exit_reason)
+                reports.resists_exit(self, self.exit_reason)
                 self._settle(self.exit_reason, None, self.thrown)
         self.scheduler.enqueue(self)
 

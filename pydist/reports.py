@@ -6,6 +6,8 @@
 | `terminate_report` | error | `gen_server`, `gen_statem` | what a server was at when it ended |
 | `supervisor_report` | error | `supervisor` | a child that ended, that did not start, or not stop as told; giving up |
 | `progress_report` | debug | `supervisor` | a child has started |
+| `process_resists_exit` | warning | - | a process that was told to exit goes on as if it had not been |
+| `unexpected_message` | warning | `gen_server` | a message that a server has no use for |
 
 `NORMAL`, `SHUTDOWN` and `(SHUTDOWN, detail)` are ends as they should be: they give neither of the first two.
 
@@ -113,6 +115,16 @@ def crash_report(facts: dict[str, Any]) -> None:
         log.error("crash_report", **facts)
 
 
+def resists_exit(process: Reporter, reason: Reason) -> None:
+    """Report that a process was told to exit, has caught that again and again, and is closed."""
+    with suppress(Exception):
+        log.warning("process_resists_exit", **_who(process), reason=reason)
+
+
+def _who(process: Reporter) -> dict[str, Any]:
+    return {"pid": process.pid, "name": process.registered_name(), "label": process.label}
+
+
 def _situation(process: Kin) -> dict[str, Any]:
     relations = process.relations
     facts: dict[str, Any] = {
@@ -172,9 +184,7 @@ def terminate_report(
         return
     facts: dict[str, Any] = {
         "behaviour": behaviour,
-        "pid": server.pid,
-        "name": server.registered_name(),
-        "label": server.label,
+        **_who(server),
         "reason": reason,
         "state": state,
         "client": client,
@@ -185,6 +195,12 @@ def terminate_report(
         facts |= {"error": reason.error, "exception": reason.traceback}
     with suppress(Exception):
         log.error("terminate_report", **facts)
+
+
+def unexpected_message(server: Reporter, message: Any) -> None:
+    """Report that a server got a message that it has no handler for (`gen_server`: `no_handle_info`)."""
+    with suppress(Exception):
+        log.warning("unexpected_message", **_who(server), message=message)
 
 
 # -- supervisor and progress reports

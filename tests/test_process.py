@@ -290,6 +290,7 @@ def test_a_process_that_swallows_its_exit_and_goes_on_is_closed_and_reported() -
             "event": "process_resists_exit",
             "log_level": "warning",
             "pid": "?",
+            "name": None,
             "label": stubborn.__qualname__,
             "reason": "boom",
         }

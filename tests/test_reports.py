@@ -231,6 +231,21 @@ async def test_a_progress_report_says_what_has_started_and_only_to_those_who_deb
 
 
 @in_process
+async def test_a_message_that_a_server_has_no_use_for_is_reported(logs: list[EventDict]) -> None:
+    reports.unexpected_message(current(), "hello")
+    assert logs == [
+        {
+            "event": "unexpected_message",
+            "log_level": "warning",
+            "pid": self_pid(),
+            "name": None,
+            "label": current().label,
+            "message": "hello",
+        }
+    ]
+
+
+@in_process
 async def test_a_log_that_fails_ends_nobody_who_reports() -> None:
     def closed(*_: Any) -> Any:
         raise BrokenPipeError
@@ -240,5 +255,7 @@ async def test_a_log_that_fails_ends_nobody_who_reports() -> None:
         reports.supervisor_report(current(), "start_error", "boom", Spec())
         reports.progress_report(current(), Spec(), None)
         reports.terminate_report(current(), "boom", behaviour="GenServer", state=None)
+        reports.unexpected_message(current(), "hello")
+        reports.resists_exit(current(), "boom")
     finally:
         structlog.reset_defaults()

@@ -81,6 +81,46 @@ def test_a_supervisor_report_shows_its_child_on_one_line() -> None:
     """)
 
 
+def test_a_terminate_report_shows_what_the_server_was_at() -> None:
+    report = {
+        "level": "error",
+        "event": "terminate_report",
+        "behaviour": "GenServer",
+        "pid": COUNTER,
+        "name": None,
+        "label": "Counter",
+        "reason": "overdrawn",
+        "state": {"total": 3, "log": [1, 2]},
+        "client": MAIN,
+        "last_message": ("withdraw", 4),
+    }
+    assert render_text(report) == golden("""
+        error    terminate_report
+            behaviour     GenServer
+            pid           <Pid a@127.0.0.1/4.1>
+            label         Counter
+            reason        overdrawn
+            state         total=3 log=[1, 2]
+            client        <Pid a@127.0.0.1/1.1>
+            last_message  ('withdraw', 4)
+    """)
+
+
+def test_a_long_step_shows_its_stack() -> None:
+    event = {
+        "level": "warning",
+        "event": "long_schedule",
+        "label": "parse",
+        "seconds": 0.512,
+        "stack": '  File "a.py", line 1, in parse\n    json.loads(text)\n',
+    }
+    assert render_text(event) == golden("""
+        warning  long_schedule  label=parse seconds=0.512
+              File "a.py", line 1, in parse
+                json.loads(text)
+    """)
+
+
 def test_any_other_event_stands_on_one_line() -> None:
     event = {"event": "node_started", "level": "info", "node": "a@127.0.0.1", "port": 4370, "why": "it was asked to"}
     assert render_text(event) == "info     node_started  node=a@127.0.0.1 port=4370 why='it was asked to'"
