@@ -90,6 +90,7 @@ from pydist.request_ids import (
 from pydist.send_later import cancel_timer, read_timer, send_after, send_interval, start_timer
 from pydist.statem_answers import Answer, Event, Info, Internal, keep_state, next_state, repeat_state, stop_machine
 from pydist.supervisor import Supervisor
+from pydist.sys_messages import get_state, get_status, replace_state, resume, stop, suspend
 from pydist.task import Task
 from pydist.task_process import Died, Outcome, Returned, TaskReply
 from pydist.task_stream import TaskStream
@@ -222,6 +223,8 @@ __all__ = [
     "demonitor",
     "exit",
     "get_childspec",
+    "get_state",
+    "get_status",
     "in_state",
     "is_alive",
     "keep_state",
@@ -243,8 +246,10 @@ __all__ = [
     "register",
     "registered",
     "repeat_state",
+    "replace_state",
     "reply",
     "restart_child",
+    "resume",
     "run",
     "self_pid",
     "send",
@@ -254,7 +259,9 @@ __all__ = [
     "spawn",
     "start_child",
     "start_timer",
+    "stop",
     "stop_machine",
+    "suspend",
     "system_monitor",
     "terminate_child",
     "trap_exit",

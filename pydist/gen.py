@@ -12,9 +12,9 @@
             try:
                 await echo.loop(starter.parent)
             except Stop as stop:
-                await stopped(stop, echo.terminate)
+                await stopped(stop, echo.terminate, echo.report)
             except (Exit, Exception) as error:
-                await failed(error, echo.terminate)
+                await failed(error, echo.terminate, echo.report)
                 raise
 
 `start` returns when `init` has. A start that fails has freed the name and left nothing in the mailbox before it raises.
@@ -223,21 +223,40 @@ def _in_words(reason: Reason) -> str:
 
 
 Terminate: TypeAlias = Callable[[Reason], Awaitable[None]]
+Report: TypeAlias = Callable[[Reason], None]
+"""Makes the behaviour's terminate report, if the reason is worth one."""
 
 
-async def stopped(stop: Stop, terminate: Terminate) -> NoReturn:
+def _no_report(_reason: Reason) -> None:
+    pass
+
+
+async def stopped(stop: Stop, terminate: Terminate, report: Report = _no_report) -> NoReturn:
     """A handler has raised `Stop`: clean up, give the last reply, and end with the reason."""
     try:
-        await terminate(stop.reason)
+        await _clean_up(stop.reason, terminate, report)
     finally:
-        if stop.caller is not None:
+        if stop.caller is not None and stop.reply is not NO_REPLY:
             reply(stop.caller, stop.reply)
-    raise Exit(stop.reason)
+    raise Exit(stop.reason) from stop
 
 
-async def failed(error: Exit | Exception, terminate: Terminate) -> None:
+async def failed(error: Exit | Exception, terminate: Terminate, report: Report = _no_report) -> None:
     """A handler has raised `error`: clean up. Not on an exit signal, which only ends a process that does not trap."""
-    if not isinstance(error, Exit):
-        await terminate(crash_of(error))
-    elif not current().dying:
-        await terminate(error.reason)
+    if not current().dying:
+        await _clean_up(_reason_of(error), terminate, report)
+
+
+async def _clean_up(reason: Reason, terminate: Terminate, report: Report) -> None:
+    """Report the end with its reason: that of the clean-up, if that fails."""
+    try:
+        await terminate(reason)
+    except (Exit, Exception) as error:
+        if not current().dying:
+            report(_reason_of(error))
+        raise
+    report(reason)
+
+
+def _reason_of(error: Exit | Exception) -> Reason:
+    return error.reason if isinstance(error, Exit) else crash_of(error)

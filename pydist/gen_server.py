@@ -15,42 +15,71 @@
 
 The contract:
 
-- `start_link` returns when `init` has; a server that traps exits still ends when its parent does.
+- `start_link` returns when `init` has. State is kept in `self`; a handler returns nothing, but `handle_call` the reply.
 - A handler that raises ends the server with a `Crash`; one that raises `Stop(reason)` ends it with that reason.
-- `terminate` runs after `Stop`, after an error in a handler, and when the parent ends; other exit signals of a server
-  that traps exits come to `handle_info`, and end one that does not without `terminate`, as `KILL` ends any.
-- A call that has timed out is still worked on: the server does not know. Its late reply is dropped, and never seen.
+- `self.continue_with(term)` in a handler, or in `init`: `handle_continue(term)` comes next, before any other message,
+  and after the reply. Several are done in their order.
+- `self.timeout_after(seconds)` in a handler, or in `init`: if no message comes in that time, `handle_timeout()` is
+  called. The time begins when the handler is done, and all that it continues with. Any message ends it, and whoever
+  wants it again asks again; but a system message (`sys_messages.py`) lets it begin anew.
+- A server that traps exits still ends with its parent. Other exit signals then come to `handle_info`; they end a server
+  that does not trap exits without `terminate`, as `KILL` ends any.
+- `terminate` runs after `Stop`, after an error in a handler, after `stop`, and with the parent's end if the server
+  traps exits. Ends with `NORMAL`, `SHUTDOWN` and `(SHUTDOWN, detail)` are silent; others give a `terminate_report`.
+- A call that has timed out is still worked on, unless the handler asks `caller.waiting()` first. Its late reply is
+  dropped, and never seen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
 from inspect import iscoroutinefunction
-from typing import Any, NoReturn
+from typing import Any, ClassVar, Final, Self, cast
 
 import structlog
 
+from pydist import gen
 from pydist.addresses import Name
-from pydist.calls import Call, Caller, Cast, reply
-from pydist.errors import Exit
-from pydist.gen import NO_REPLY, Starter, Stop, failed, start, stopped
+from pydist.calls import Caller
 from pydist.message import Request
-from pydist.messaging import receive
 from pydist.primitives import self_pid
-from pydist.terms import Exited, Pid, Reason
+from pydist.server_loop import Coming, serve, title
+from pydist.terms import Pid, Reason, Ref
 
 log = structlog.get_logger("pydist")
+
+HANDLERS: Final = (
+    "init",
+    "handle_call",
+    "handle_cast",
+    "handle_info",
+    "handle_continue",
+    "handle_timeout",
+    "terminate",
+)
 
 
 class GenServer:
     """Subclass it and write the handlers you need; see the head of this file."""
 
+    __slots__ = ("__dict__", "__weakref__", "_gen_coming")
+
+    behaviour: ClassVar[str] = "GenServer"
+    """What reports call it."""
+    _gen_coming: Coming
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        for name in ("init", "handle_call", "handle_cast", "handle_info", "terminate"):
-            if name in vars(cls) and not iscoroutinefunction(vars(cls)[name]):
+        for name in HANDLERS:
+            if not iscoroutinefunction(getattr(cls, name)):
                 raise TypeError(f"{cls.__qualname__}.{name} is no async function: write `async def {name}`")
+
+    def __new__(cls, *_args: Any, **_kwargs: Any) -> Self:
+        """Ready before any `__init__`, so that handlers can also be tested by themselves."""
+        server = super().__new__(cls)
+        server._gen_coming = Coming()
+        return server
 
     async def init(self, *args: Any, **kwargs: Any) -> None:
         """Set up the state; runs in the new process before `start_link` returns.
@@ -64,70 +93,119 @@ class GenServer:
         Returns:
             The reply, or `NO_REPLY` when `reply(caller, value)` follows later.
         """
-        raise TypeError(f"{type(self).__qualname__} has no handle_call for {request!r} of {caller.alias.pid}")
+        raise TypeError(f"{title(self)} has no handle_call for {request!r} of {caller.pid}")
 
     async def handle_cast(self, message: Any, /) -> None:
         """Take a message sent by `cast`."""
-        raise TypeError(f"{type(self).__qualname__} has no handle_cast for {message!r}")
+        raise TypeError(f"{title(self)} has no handle_cast for {message!r}")
 
     async def handle_info(self, message: Any, /) -> None:
         """Take any other message: what was sent by `send`, `Down`, `Exited`, `NodeUp`, `NodeDown`."""
         log.warning("unexpected_message", server=type(self).__qualname__, pid=self_pid(), message=message)
 
+    async def handle_continue(self, term: Any, /) -> None:
+        """Go on with what `continue_with(term)` has begun."""
+        raise TypeError(f"{title(self)} has no handle_continue for {term!r}")
+
+    async def handle_timeout(self) -> None:
+        """No message has come in the time that `timeout_after` has set."""
+        raise TypeError(f"{title(self)} has called timeout_after, and has no handle_timeout")
+
     async def terminate(self, reason: Reason, /) -> None:
         """Clean up before the end. Not called when the server is killed, nor by exit signals it does not trap."""
 
+    # -- what a handler can say
+
+    def continue_with(self, term: Any) -> None:
+        """Have `handle_continue(term)` called when this handler is done, before any other message is taken."""
+        self._gen_coming.then(term)
+
+    def timeout_after(self, seconds: float) -> None:
+        """Have `handle_timeout()` called if no message comes in this time, counted from when this handler is done.
+
+        0 is for as soon as the mailbox is empty. A second call in the same handler replaces the first.
+
+        Raises:
+            ValueError: not a number from 0.
+        """
+        self._gen_coming.wait(seconds)
+
+    # -- what the system messages of `sys_messages.py` see
+
+    def system_get_state(self) -> Any:
+        """The state: all attributes, by name. To be overridden where it is kept elsewhere."""
+        return dict(vars(self))
+
+    def system_replace_state(self, function: Callable[[Any], Any], /) -> Any:
+        """Put `function(state)` in the place of the state, and return it. To be overridden with `system_get_state`."""
+        state: object = function(self.system_get_state())
+        if not isinstance(state, dict):
+            raise TypeError(f"the state of {title(self)} is a dict of its attributes, not {state!r}")
+        vars(self).clear()
+        vars(self).update(cast("dict[str, Any]", state))
+        return cast("dict[str, Any]", state)
+
+    def format_status(self, state: Any, /) -> Any:
+        """What of the state people may see, in `get_status` and in the report of an end. To be overridden where it
+        holds secrets, or too much (OTP's `format_status/1`)."""
+        return state
+
+    def system_show_state(self) -> Any:
+        """What `format_status` makes of the state."""
+        try:
+            return self.format_status(self.system_get_state())
+        except Exception as error:  # noqa: BLE001  # the user's code must not end the server, nor hide why it ends
+            return f"<format_status of {type(self).__qualname__} has raised {type(error).__qualname__}>"
+
+    # -- starting
+
     @classmethod
-    async def start_link(cls, *args: Any, name: Name | None = None, **kwargs: Any) -> Pid:
-        """Start a server linked to the caller; returns when its `init(*args, **kwargs)` has.
+    async def start_link(
+        cls, *args: Any, name: Name | None = None, start_timeout: float | None = None, **kwargs: Any
+    ) -> Pid:
+        """Start a server linked to the caller; returns when its `init` has.
+
+        Args:
+            *args: those of `init`.
+            name: what it is registered as, from before `init` on: a name on this node, or a `Via`.
+            start_timeout: seconds that `init` may take before the server is killed; None for as long as it takes.
+            **kwargs: those of `init`.
+
+        Returns:
+            Its pid; None if `init` has raised `Ignore`.
 
         Raises:
             AlreadyStarted: `name` belongs to a living process.
-            StartError: `init` failed, with its exit reason. A caller that does not trap exits gets the exit signal too.
+            StartError: `init` failed, with its exit reason, or took too long, with `Atom("timeout")`. A caller that
+                does not trap exits gets the exit signal of a server that failed, too.
         """
-        serve = partial(_serve, cls, lambda server: server.init(*args, **kwargs))
-        pid: Pid = await start(serve, name, label=cls.__qualname__, link=True)
+        pid: Pid = await gen.start(
+            cls._gen_life(args, kwargs), name, label=cls.__qualname__, link=True, timeout=start_timeout
+        )
         return pid
 
     @classmethod
-    async def start(cls, *args: Any, name: Name | None = None, **kwargs: Any) -> Pid:
+    async def start(
+        cls, *args: Any, name: Name | None = None, start_timeout: float | None = None, **kwargs: Any
+    ) -> Pid:
         """As `start_link`, without a link."""
-        serve = partial(_serve, cls, lambda server: server.init(*args, **kwargs))
-        pid: Pid = await start(serve, name, label=cls.__qualname__)
+        pid: Pid = await gen.start(cls._gen_life(args, kwargs), name, label=cls.__qualname__, timeout=start_timeout)
         return pid
 
+    @classmethod
+    async def start_monitor(
+        cls, *args: Any, name: Name | None = None, start_timeout: float | None = None, **kwargs: Any
+    ) -> tuple[Pid, Ref]:
+        """As `start`, and monitored by the caller from its first step: `(pid, ref)`."""
+        both: tuple[Pid, Ref] = await gen.start_monitor(
+            cls._gen_life(args, kwargs), name, label=cls.__qualname__, timeout=start_timeout
+        )
+        return both
 
-async def _serve(cls: type[GenServer], init: Callable[[GenServer], Awaitable[None]], starter: Starter) -> None:
-    server = cls()
-    await starter.run(partial(init, server))
-    try:
-        await _loop(server, starter.parent)
-    except Stop as stop:
-        await stopped(stop, server.terminate)
-    except (Exit, Exception) as error:
-        await failed(error, server.terminate)
-        raise
+    @classmethod
+    def _gen_life(cls, args: tuple[Any, ...], kwargs: dict[str, Any]) -> gen.Serve:
+        async def live(starter: gen.Starter) -> None:
+            server = cls()
+            await serve(server, server._gen_coming, partial(server.init, *args, **kwargs), starter)
 
-
-async def _loop(server: GenServer, parent: Pid | None) -> NoReturn:
-    while True:
-        message: object = await receive()
-        if type(message) is Call:
-            await _answer(server, message)
-        elif type(message) is Cast:
-            await server.handle_cast(message.message)
-        elif type(message) is Exited and message.pid == parent:
-            raise Stop(message.reason)
-        else:
-            await server.handle_info(message)
-
-
-async def _answer(server: GenServer, message: Call) -> None:
-    try:
-        value = await server.handle_call(message.request, message.caller)
-    except Stop as stop:
-        if stop.reply is not NO_REPLY:
-            stop.caller = message.caller  # answered after `terminate`, as OTP does
-        raise
-    if value is not NO_REPLY:
-        reply(message.caller, value)
+        return live

@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import sys
 from pathlib import PurePath
-from typing import Any, ClassVar, Final, Generic, TypeVar, dataclass_transform
+from types import UnionType
+from typing import Any, ClassVar, Final, Generic, TypeVar, Union, dataclass_transform, get_args, get_origin
 
 import attrs
 
@@ -134,6 +135,26 @@ class Envelope(Sendable):
 
 class Request(Message, Generic[R_co], tag="$request"):
     """A message that is answered: of `class Add(Request[int])`, `await call(server, Add(...))` is an `int`."""
+
+    __none_replies__: ClassVar[bool] = True
+    """Whether None can be the reply, as far as is known."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for base in vars(cls).get("__orig_bases__", ()):
+            if get_origin(base) is Request:
+                cls.__none_replies__ = _has_none(get_args(base)[0])
+
+
+def _has_none(annotation: Any) -> bool:
+    """Whether None is a value of this type; where that can't be seen, it is."""
+    kind = get_origin(annotation) or annotation
+    if kind is Union or isinstance(annotation, UnionType):
+        return any(_has_none(each) for each in get_args(annotation))
+    try:
+        return not isinstance(kind, type) or isinstance(None, kind)
+    except TypeError:  # a protocol that can't be asked
+        return True
 
 
 @attrs.frozen

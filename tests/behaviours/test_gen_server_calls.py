@@ -31,6 +31,10 @@ from tests.counter import Add, Counter, Heard, Later, Leave, Note, Total, Wait
 from tests.helpers import end, ended, in_process, links_and_monitors, mailbox, passed
 
 
+class Ask(Request[Any]):
+    number: int
+
+
 @in_process
 async def test_a_call_brings_back_what_the_handler_returns() -> None:
     counter = await Counter.start_link(10)
@@ -45,7 +49,7 @@ async def test_a_reply_can_be_none_or_an_exception_or_a_down() -> None:
 
     error = ValueError("a value, not a failure")
     down = Down(current().home.new_ref(), self_pid(), NOPROC)  # type: ignore[attr-defined]  # the runtime's
-    values: dict[Any, Any] = {Add(0): None, Add(1): error, Add(2): down}
+    values: dict[Any, Any] = {Ask(0): None, Ask(1): error, Ask(2): down}
     mirror = await Mirror.start_link()
     assert [await call(mirror, key) for key in values] == [None, error, down]
 

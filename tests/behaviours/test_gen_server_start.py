@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -12,19 +13,25 @@ from pydist import (
     NORMAL,
     SHUTDOWN,
     AlreadyStarted,
+    Atom,
     Caller,
+    Down,
     Exit,
     GenServer,
     Ignore,
     Message,
+    NoProcess,
     NotInProcess,
     Pid,
     Request,
     StartError,
     Stop,
+    Via,
     call,
     cast,
+    exit,  # noqa: A004  # OTP's name
     is_alive,
+    receive,
     self_pid,
     send,
     spawn,
@@ -279,3 +286,177 @@ async def test_what_is_sent_during_init_is_handled_after_it() -> None:
     cast("late", "first")
     send("late", "second")
     assert await call("late", Ask(None), timeout=10) == [("cast", "first"), ("info", "second")]
+
+
+# -- how long it may take
+
+
+@pytest.mark.parametrize("linked", [True, False])
+@pytest.mark.parametrize("trapping", [True, False])
+def test_a_server_that_takes_too_long_to_start_is_killed(linked: bool, trapping: bool) -> None:
+    @in_process
+    async def check() -> None:
+        trap_exit(trapping)
+        started: list[Pid] = []
+        began = now()
+        with pytest.raises(StartError, match="Slow did not start: its init took longer than 2 s") as caught:
+            await (Slow.start_link if linked else Slow.start)(3, keep=started, name="slow", start_timeout=2)
+        assert (caught.value.reason, now() - began) == (Atom("timeout"), 2)
+        assert (whereis("slow"), is_alive(started[0]), links_and_monitors()) == (None, False, (0, 0, 0, 0))
+        await passed(10)
+        assert mailbox() == []
+
+    check()
+
+
+@in_process
+async def test_a_server_that_starts_in_time_is_not_disturbed_by_the_limit() -> None:
+    server = await Slow.start_link(1, start_timeout=2)
+    await passed(10)
+    assert is_alive(server)
+
+
+@in_process
+async def test_a_timeout_of_its_own_is_left_to_init() -> None:
+    class Fetches(GenServer):
+        async def init(self, timeout: float) -> None:
+            seen.append(timeout)
+
+    seen: list[float] = []
+    await Fetches.start(timeout=30)
+    assert seen == [30]
+
+
+# -- monitored
+
+
+@in_process
+async def test_a_server_can_be_monitored_from_its_first_step() -> None:
+    server, ref = await Slow.start_monitor(1, name="watched")
+    assert (whereis("watched"), links_and_monitors(server)) == (server, (0, 0, 1, 0))
+    exit(server, "enough")
+    assert await receive(ref) == Down(ref, server, "enough")
+    assert (mailbox(), links_and_monitors()) == ([], (0, 0, 0, 0))
+
+
+@pytest.mark.parametrize(("error", "reason"), FAILURES)
+def test_a_monitored_server_that_does_not_start_leaves_nothing_behind(error: BaseException, reason: Any) -> None:
+    @in_process
+    async def check() -> None:
+        with pytest.raises(StartError) as caught:
+            await Slow.start_monitor(1, error, name="failing")
+        assert plain(caught.value.reason) == reason
+        assert (whereis("failing"), mailbox(), links_and_monitors()) == (None, [], (0, 0, 0, 0))
+
+    check()
+
+
+@in_process
+async def test_a_monitored_server_that_need_not_start_is_no_error() -> None:
+    both: object = await Slow.start_monitor(1, Ignore())
+    assert (both, mailbox(), links_and_monitors()) == (None, [], (0, 0, 0, 0))
+
+
+# -- names
+
+
+class Shelf:
+    """A module that keeps names, and takes its time where that is asked of it."""
+
+    def __init__(self) -> None:
+        self.names: dict[Any, Pid] = {}
+
+    def register_name(self, key: Any, pid: Pid, /) -> bool:
+        return self.names.setdefault(key, pid) == pid
+
+    def unregister_name(self, key: Any, /) -> None:
+        del self.names[key]
+
+    def whereis_name(self, key: Any, /) -> Pid | None:
+        return self.names.get(key)
+
+
+class SlowShelf(Shelf):
+    """As one that asks other nodes."""
+
+    async def register_name(self, key: Any, pid: Pid, /) -> bool:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]  # the contract allows both
+        await asyncio.sleep(1)
+        return super().register_name(key, pid)
+
+
+@pytest.mark.parametrize("shelf", [Shelf, SlowShelf])
+def test_a_server_can_have_a_name_that_a_module_keeps(shelf: type[Shelf]) -> None:
+    @in_process
+    async def check() -> None:
+        class Named(GenServer):
+            async def init(self) -> None:
+                during.append(names.whereis_name("key"))
+
+            async def handle_call(self, request: Request[Any], caller: Caller, /) -> object:
+                return self_pid()
+
+        during: list[Pid | None] = []
+        names = shelf()
+        server = await Named.start_link(name=Via(names, "key"))
+        assert (during, names.names) == ([server], {"key": server})
+        assert await call(Via(names, "key"), Ask(None)) == server
+        cast(Via(names, "nobody"), "silent")
+        with pytest.raises(NoProcess):
+            await call(Via(names, "nobody"), Ask(None))
+        with pytest.raises(AlreadyStarted) as caught:
+            await Named.start_link(name=Via(names, "key"))
+        assert (caught.value.pid, mailbox()) == (server, [])
+
+    check()
+
+
+@pytest.mark.parametrize("error", [Stop("no"), Ignore(), ValueError("no")])
+def test_a_name_that_a_module_keeps_is_free_again_before_anybody_hears_of_the_failure(error: BaseException) -> None:
+    @in_process
+    async def check() -> None:
+        names = Shelf()
+        with suppress(StartError):
+            await Slow.start(1, error, name=Via(names, "key"))
+        assert names.names == {}
+
+    check()
+
+
+@pytest.mark.parametrize("shelf", [None, Shelf, SlowShelf])
+@pytest.mark.parametrize("trapping", [True, False])
+def test_of_several_who_start_one_name_at_once_one_wins_and_the_others_hear_who(
+    shelf: type[Shelf] | None, trapping: bool
+) -> None:
+    @in_process
+    async def check() -> None:
+        name = "name" if shelf is None else Via(shelf(), "name")
+
+        async def starter() -> None:
+            trap_exit(trapping)
+            try:
+                winners.append(await Slow.start_link(1, name=name))
+            except AlreadyStarted as error:
+                losers.append(error.pid)
+            links.append(links_and_monitors()[0])
+            assert (mailbox(), links_and_monitors()[1:]) == ([], (0, 0, 0))
+            await asyncio.sleep(100)
+
+        winners: list[Pid] = []
+        losers: list[Pid] = []
+        links: list[int] = []
+        for _ in range(3):
+            spawn(starter)
+        await passed(5)
+        assert (len(winners), losers, sorted(links)) == (1, winners * 2, [0, 0, 1])
+
+    check()
+
+
+@in_process
+async def test_a_module_that_fails_to_register_fails_the_start() -> None:
+    class Broken(Shelf):
+        def register_name(self, key: Any, pid: Pid, /) -> bool:
+            raise OSError("no table")
+
+    with pytest.raises(StartError, match="Slow did not start: OSError: no table"):
+        await Slow.start(1, name=Via(Broken(), "key"))
