@@ -60,7 +60,8 @@ The contract:
 - With `class Door(GenStatem[Lock, str], state_enter=True)` the handler of a state is called with `Enter` whenever the
   machine comes into it, at the start too.
 - A call is answered by the action `reply=(caller, value)`, or by `reply(caller, value)` at any time.
-- It starts, is called, is cast to and ends as a `GenServer`; `terminate` gets state and data too.
+- It starts, is called, is cast to and ends as a `GenServer`; `terminate` gets state and data too. For the system
+  messages of `sys_messages.py` its state is the pair `(state, data)`.
 
 What OTP has besides is not here, on purpose. There is no change of the callback module: in Erlang a module is all there
 is to exchange, while here `handle_event` can pass events on to any object, which may stand in the data. And there is no
@@ -172,6 +173,16 @@ class GenStatem(Generic[S, D]):
     async def terminate(self, reason: Reason, state: S, data: D, /) -> None:
         """Clean up before the end. Not called when the machine is killed, nor by exit signals it does not trap."""
 
+    def format_status(self, status: dict[str, Any], /) -> Any:
+        """What people may see, in `get_status` and in the report of an end. To be overridden where that holds secrets,
+        or too much (OTP's `format_status/1`).
+
+        Args:
+            status: "state" and "data"; and the events that wait, in "queue" (the one that is being handled first),
+                "postponed" and "timeouts".
+        """
+        return status
+
     @classmethod
     def _life(cls, args: tuple[Any, ...], kwargs: dict[str, Any]) -> gen.Serve:
         async def live(starter: gen.Starter) -> None:
@@ -181,26 +192,44 @@ class GenStatem(Generic[S, D]):
         return live
 
     @classmethod
-    async def start_link(cls, *args: Any, name: Name | None = None, **kwargs: Any) -> Pid:
-        """Start a machine linked to the caller; returns when its `init(*args, **kwargs)` has.
+    async def start_link(
+        cls, *args: Any, name: Name | None = None, start_timeout: float | None = None, **kwargs: Any
+    ) -> Pid:
+        """Start a machine linked to the caller; returns when its `init` has.
+
+        Args:
+            *args: those of `init`.
+            name: what it is registered as, from before `init` on: a name on this node, or a `Via`.
+            start_timeout: seconds that `init` may take before the machine is killed; None for as long as it takes.
+            **kwargs: those of `init`.
+
+        Returns:
+            Its pid; None if `init` has raised `Ignore`.
 
         Raises:
             AlreadyStarted: `name` belongs to a living process.
-            StartError: `init` failed, with its exit reason. A caller that does not trap exits gets the exit signal too.
+            StartError: `init` failed, with its exit reason, or took too long, with `Atom("timeout")`. A caller that
+                does not trap exits gets the exit signal of a machine that failed, too.
         """
-        pid: Pid = await gen.start(cls._life(args, kwargs), name, label=cls.__qualname__, link=True)
+        life = cls._life(args, kwargs)
+        pid: Pid = await gen.start(life, name, label=cls.__qualname__, link=True, timeout=start_timeout)
         return pid
 
     @classmethod
-    async def start(cls, *args: Any, name: Name | None = None, **kwargs: Any) -> Pid:
+    async def start(
+        cls, *args: Any, name: Name | None = None, start_timeout: float | None = None, **kwargs: Any
+    ) -> Pid:
         """As `start_link`, without a link."""
-        pid: Pid = await gen.start(cls._life(args, kwargs), name, label=cls.__qualname__)
+        pid: Pid = await gen.start(cls._life(args, kwargs), name, label=cls.__qualname__, timeout=start_timeout)
         return pid
 
     @classmethod
-    async def start_monitor(cls, *args: Any, name: Name | None = None, **kwargs: Any) -> tuple[Pid, Ref]:
-        """As `start`, and monitored by the caller from its first step."""
-        both: tuple[Pid, Ref] = await gen.start_monitor(cls._life(args, kwargs), name, label=cls.__qualname__)
+    async def start_monitor(
+        cls, *args: Any, name: Name | None = None, start_timeout: float | None = None, **kwargs: Any
+    ) -> tuple[Pid, Ref]:
+        """As `start`, and monitored by the caller from its first step: `(pid, ref)`."""
+        life = cls._life(args, kwargs)
+        both: tuple[Pid, Ref] = await gen.start_monitor(life, name, label=cls.__qualname__, timeout=start_timeout)
         return both
 
 

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Final, Generic, Never, NoReturn, Protocol, TypeVar
+from typing import Any, Final, Generic, Never, NoReturn, Protocol, TypeVar
 
 import attrs
 
+from pydist import reports
 from pydist.calls import Call, Cast, reply
 from pydist.core.statem import Callback, CancelTimer, Effect, End, Reply, StartTimer, StateMachine
-from pydist.core.transition import Transition
+from pydist.core.transition import KEEP, Transition
 from pydist.errors import BadTransition, Exit
 from pydist.gen import NO_REPLY, Starter, Stop, failed, stopped
-from pydist.messaging import acting, receive
+from pydist.mailbox import MISSING
+from pydist.messaging import acting, current, receive
 from pydist.send_later import cancel_timer, send_after
-from pydist.statem_answers import Answer, Event, Info, stop_machine
+from pydist.statem_answers import Answer, Event, Info, keep_state, stop_machine
+from pydist.sys_handling import SystemSide
+from pydist.sys_requests import System
 from pydist.terms import Exited, Pid, Reason, Ref
 
 S = TypeVar("S")
 D = TypeVar("D")
 
+BEHAVIOUR: Final = "GenStatem"
 TURN: Final = 100
 """Calls of handlers before others get their turn: a machine may be busy with events that it makes itself."""
 
@@ -30,6 +35,7 @@ class Handlers(Protocol[S, D]):
 
     async def handle_event(self, event: Event, state: S, data: D, /) -> Answer[S, D]: ...
     async def terminate(self, reason: Reason, state: S, data: D, /) -> None: ...
+    def format_status(self, status: dict[str, Any], /) -> Any: ...
 
 
 @attrs.frozen
@@ -47,35 +53,38 @@ async def serve(
     async def begin() -> StateMachine[S, D]:
         return StateMachine(await init(), state_enter=state_enter)
 
-    driver = _Driver(statem, await starter.run(begin))
+    driver = _Driver(statem, await starter.run(begin), starter.parent)
     try:
-        await driver.run(starter.parent)
+        await driver.run()
     except Stop as stop:
-        await stopped(stop, driver.terminate)
+        await stopped(stop, driver.terminate, driver.report)
     except (Exit, Exception) as error:
-        await failed(error, driver.terminate)
+        current().last_message = driver.event
+        await failed(error, driver.terminate, driver.report)
         raise
 
 
 class _Driver(Generic[S, D]):
     """Makes the calls that the machine wants, and does what follows from them."""
 
-    def __init__(self, statem: Handlers[S, D], machine: StateMachine[S, D]) -> None:
+    def __init__(self, statem: Handlers[S, D], machine: StateMachine[S, D], parent: Pid | None) -> None:
         process, runtime = acting()
         self._pid = process.pid
+        self._parent = parent
         self._clock = runtime.loop.time
         self._statem = statem
         self._machine = machine
         self._timers: dict[int, Ref] = {}
+        self._system = SystemSide(self, BEHAVIOUR, parent)
 
-    async def run(self, parent: Pid | None) -> NoReturn:
+    async def run(self) -> NoReturn:
         machine, handle_event = self._machine, self._statem.handle_event
         self._perform(machine.start(self._clock()))
         turn = TURN
         while True:
             call = machine.next_call()
             if call is None:
-                self._hear(await receive(), parent)
+                await self._hear()
                 turn = TURN
                 continue
             try:
@@ -91,29 +100,44 @@ class _Driver(Generic[S, D]):
     async def terminate(self, reason: Reason) -> None:
         await self._statem.terminate(reason, self._machine.state, self._machine.data)
 
-    def _hear(self, message: object, parent: Pid | None) -> None:
+    async def _hear(self) -> None:
+        message: object = await receive()
+        if type(message) is System:
+            await self._system.handle(message)
+            return
+        if self._system.debugging and type(message) is not _Expired:
+            self._system.note("in", message)
         if type(message) is Call or type(message) is Cast:
             self._machine.receive(message)
         elif type(message) is _Expired:
             self._timers.pop(message.number, None)
             self._machine.expire(message.number)
-        elif type(message) is Exited and message.pid == parent:
+        elif type(message) is Exited and message.pid == self._parent:
             raise Stop(message.reason)
         else:
             self._machine.receive(Info(message))
 
     def _take(self, call: Callback[S, D], answer: Answer[S, D]) -> list[Effect]:
+        if self._system.debugging:
+            self._note(call, answer)
         try:
             return self._machine.take(answer, self._clock())
         except BadTransition as error:
             where = f"{type(self._statem).__qualname__}, {call.event!r} in the state {call.state!r}"
             raise BadTransition(f"{where}: {error}") from None
 
+    def _note(self, call: Callback[S, D], answer: Answer[S, D]) -> None:
+        transition = answer if isinstance(answer, Transition) else keep_state()
+        next_state = call.state if transition.state is KEEP else transition.state
+        self._system.note("postpone" if transition.postpone else "consume", (call.event, call.state, next_state))
+
     def _perform(self, effects: list[Effect]) -> None:
         for effect in effects:
             match effect:
                 case Reply():
                     reply(effect.caller, effect.value)
+                    if self._system.debugging:
+                        self._system.note("out", effect.value, effect.caller.pid)
                 case StartTimer():
                     delay = max(0.0, effect.when - self._clock())
                     self._timers[effect.number] = send_after(delay, self._pid, _Expired(effect.number))
@@ -121,6 +145,39 @@ class _Driver(Generic[S, D]):
                     cancel_timer(self._timers.pop(effect.number))
                 case End():
                     raise Stop(effect.reason)
+
+    # -- what others see of it
+
+    @property
+    def event(self) -> Any:
+        """The event that the handler has had when the machine ended; MISSING if it had none."""
+        return MISSING if self._machine.event is None else self._machine.event
+
+    def report(self, reason: Reason) -> None:
+        """The machine ends."""
+        if reports.is_silent(reason):
+            return
+        client = self.event.caller.pid if type(self.event) is Call else None
+        state = self.system_show_state()
+        reports.terminate_report(
+            current(), reason, behaviour=BEHAVIOUR, state=state, last_message=self.event, client=client
+        )
+
+    def system_get_state(self) -> tuple[S, D]:
+        return self._machine.state, self._machine.data
+
+    def system_replace_state(self, function: Callable[[Any], Any], /) -> Any:
+        pair: Any = function(self.system_get_state())
+        if pair.__class__ is not tuple or len(pair) != 2:
+            raise TypeError(f"the state of a state machine is a pair (state, data), not {pair!r}")
+        self._machine.state, self._machine.data = pair
+        return pair
+
+    def system_show_state(self) -> Any:
+        try:
+            return self._statem.format_status(self._machine.describe())
+        except Exception as error:  # noqa: BLE001  # the user's code must not end the machine, nor hide why it ends
+            return f"<format_status of {type(self._statem).__qualname__} has raised {type(error).__qualname__}>"
 
 
 def _answer_of(stop: Stop, event: Event) -> Answer[Never, Never]:

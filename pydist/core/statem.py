@@ -140,8 +140,8 @@ class StateMachine(Generic[S, D]):
         self._first = first
         self._state_enter = state_enter
         self.state, self.data = _check_first(first)
-        self._event: Event | None = None
-        """The one that the handler has, or has just had."""
+        self.event: Event | None = None
+        """The one that the handler has; None between two."""
         self._pending: _Pending[S, D] | None = None
         """The transition of which a state enter call is to be made, or is under way."""
         self._queue: deque[Event] = deque()
@@ -173,13 +173,13 @@ class StateMachine(Generic[S, D]):
         if pending is not None:
             return Callback(Enter(self.state), pending.state, pending.data)
         if self._queue:
-            self._event = self._queue.popleft()
+            self.event = self._queue.popleft()
         elif self._due:
             key = self._due.pop(0)
-            self._event = _event(key, self._timers.pop(key))
+            self.event = _event(key, self._timers.pop(key))
         else:
             return None
-        return Callback(self._event, self.state, self.data)
+        return Callback(self.event, self.state, self.data)
 
     def take(self, answer: Any, now: float) -> list[Effect]:
         """What follows from the handler's answer to the call.
@@ -204,6 +204,17 @@ class StateMachine(Generic[S, D]):
         changed = transition.state is not KEEP and transition.state != pending.state
         return self._proceed(pending, transition, enter=changed or transition.repeat, now=now)
 
+    def describe(self) -> dict[str, Any]:
+        """How it stands, for people: "state", "data", and the events in "queue", "postponed" and "timeouts"."""
+        handled = [] if self.event is None else [self.event]
+        return {
+            "state": self.state,
+            "data": self.data,
+            "queue": [*handled, *self._queue],
+            "postponed": list(self._postponed),
+            "timeouts": [_event(key, timer) for key, timer in self._timers.items()],
+        }
+
     # -- the transition
 
     def _proceed(self, pending: _Pending[S, D], answer: Transition[S, D], *, enter: bool, now: float) -> list[Effect]:
@@ -216,9 +227,9 @@ class StateMachine(Generic[S, D]):
         return effects
 
     def _complete(self, pending: _Pending[S, D], now: float, effects: list[Effect]) -> None:
-        if pending.postpone and self._event is not None:
-            self._postponed.append(self._event)
-        self._event = None
+        if pending.postpone and self.event is not None:
+            self._postponed.append(self.event)
+        self.event = None
         changed = pending.state != self.state
         self.state, self.data = pending.state, pending.data
         if self._timers:
