@@ -56,6 +56,7 @@ from pydist.node import Node, run
 from pydist.node_watch import LongMessageQueue, LongSchedule, SchedulerLag
 from pydist.partition_supervisor import PartitionSupervisor
 from pydist.primitives import (
+    bound_mailbox,
     connect,
     demonitor,
     exit,  # noqa: A004  # OTP's name
@@ -98,6 +99,7 @@ from pydist.task_supervisor import TaskSupervisor
 from pydist.terms import (
     KILL,
     KILLED,
+    MAILBOX_FULL,
     NOCONNECTION,
     NOPROC,
     NORMAL,
@@ -117,6 +119,7 @@ from pydist.terms import (
 __all__ = [
     "KILL",
     "KILLED",
+    "MAILBOX_FULL",
     "NOCONNECTION",
     "NOPROC",
     "NORMAL",
@@ -210,6 +213,7 @@ __all__ = [
     "Via",
     "abcast",
     "alias",
+    "bound_mailbox",
     "call",
     "cancel_timer",
     "cast",

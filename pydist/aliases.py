@@ -22,7 +22,7 @@ def make_ref() -> Ref:
     return ref
 
 
-def alias(*, reply: bool = False) -> Alias:
+def alias(*, reply: bool = False, priority: bool = False) -> Alias:
     """Make an address of the calling process that can be deactivated (Erlang's `alias/1`).
 
     Messages to it, from this node or another, are dropped once it is deactivated: by `unalias`, by the end of
@@ -30,10 +30,14 @@ def alias(*, reply: bool = False) -> Alias:
 
     Args:
         reply: let one message in: the first that comes deactivates the alias.
+        priority: what is sent to it by `send(alias, message, priority=True)` goes before all ordinary messages, behind
+            other urgent ones (OTP 28's priority messages, EEP 76). For the rare word that can't wait behind a thousand.
     """
     ref = make_ref()
     process = current()
     process.open_alias(ref, "reply" if reply else "explicit_unalias")
+    if priority:
+        process.hurry(ref)
     return Alias(process.pid, ref)
 
 

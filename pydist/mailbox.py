@@ -79,7 +79,7 @@ class Mailbox:
     def take_first(self) -> Any:
         """The message at the head, or MISSING."""
         if self._urgent:
-            return self._urgent.popleft()
+            return self._take_urgent(0)
         return self._take_ordinary(0) if self._ordinary else MISSING
 
     def take(self, pattern: Pattern) -> Any:
@@ -88,8 +88,13 @@ class Mailbox:
         return self._take(matcher(pattern), 0, start)
 
     def flush(self, matches: Match) -> Any:
-        """Take the first message that `matches` out, wherever it stands, or MISSING."""
-        return self.take(matches)
+        """Take the first message that `matches` out, or MISSING. A receive may wait meanwhile: how far it has looked is
+        left alone."""
+        looked = self._looked_urgent, self._looked
+        message = self.take(matches)
+        if message is MISSING:
+            self._looked_urgent, self._looked = looked
+        return message
 
     def take_new(self, pattern: Pattern) -> Any:
         """The first message that matches among those that arrived since the last `take` found none, or MISSING."""
@@ -98,14 +103,18 @@ class Mailbox:
     def _take(self, matches: Match, urgent_from: int, ordinary_from: int) -> Any:
         index = _find(self._urgent, urgent_from, matches)
         if index is not None:
-            message = self._urgent[index]
-            del self._urgent[index]
-            return message
+            return self._take_urgent(index)
         index = _find(self._ordinary, ordinary_from, matches)
         if index is not None:
             return self._take_ordinary(index)
         self._looked_urgent, self._looked = len(self._urgent), len(self._ordinary)
         return MISSING
+
+    def _take_urgent(self, index: int) -> Any:
+        message = self._urgent[index]
+        del self._urgent[index]
+        self._looked_urgent -= index < self._looked_urgent
+        return message
 
     def _take_ordinary(self, index: int) -> Any:
         message = self._ordinary[index]

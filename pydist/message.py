@@ -69,12 +69,12 @@ def quicken(cls: type) -> None:
     setattr(cls, "__init__", native.Initializer(vars(cls)["__init__"], names, defaults))  # noqa: B010  # a method, to mypy
 
 
-def _is_plain(field: attrs.Attribute[Any]) -> bool:
+def _is_plain(field: Any) -> bool:
     named = field.init and not field.kw_only and field.alias == field.name
     return named and field.validator is None and field.converter is None and not isinstance(field.default, _FACTORY)
 
 
-_FACTORY: Final[Any] = type(attrs.Factory(list))
+_FACTORY: Final[Any] = type(attrs.Factory(dict[str, str]))
 
 
 class Sendable:

@@ -17,7 +17,7 @@ from pydist.runtime import Runtime
 from pydist.scheduler import IDLE, NEXT, PARK, running
 from pydist.speedups import native
 from pydist.task_state import REDUCTIONS
-from pydist.terms import Destination, Pid, Ref
+from pydist.terms import Alias, Destination, Pid, Ref
 
 T = TypeVar("T")
 
@@ -38,7 +38,7 @@ def acting() -> tuple[Process, Runtime]:
     return process, cast("Runtime", process.home)
 
 
-def send(target: Destination, message: Any) -> None:
+def send(target: Destination, message: Any, *, priority: bool = False) -> None:
     """Send `message`; returns at once, and says nothing about delivery (Erlang's `!`).
 
     Between a pair of processes the order of sending is the order of arrival. To a process that is dead, or a node that
@@ -47,12 +47,17 @@ def send(target: Destination, message: Any) -> None:
     Args:
         target: a pid, an alias, a name on this node, or `(name, node)`.
         message: any value; for another node one that can cross the wire.
+        priority: put it before all ordinary messages, if `target` is an alias whose owner has made it for that (see
+            `alias`) and lives on this node; otherwise it changes nothing.
 
     Raises:
         UnknownName: nobody on this node has the name.
         EncodeError: the message can't cross the wire; nothing was sent.
         ConnectionFull: too much is waiting for that node; nothing was sent.
     """
+    if priority and type(target) is Alias:
+        current().home.send_urgently(target, message)
+        return
     if type(target) is Pid:
         receiver: Process | None = target.process
         scheduler: Any = getattr(running, "scheduler", IDLE)
@@ -134,4 +139,5 @@ def _arm(process: Process, timeout: float) -> None:
 
 
 if not TYPE_CHECKING and native is not None:
+    native.connect(send_slowly=send)
     current, acting, send, receive = native.current, native.acting, native.send, native.receive

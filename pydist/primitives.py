@@ -5,9 +5,11 @@ Every function here acts for the process that calls it, and raises `NotInProcess
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, Literal, TypeAlias, TypeVarTuple, overload
 
+from pydist.bounds import Bound, WhenFull
 from pydist.core.names import check_name
 from pydist.errors import Exit
 from pydist.messaging import acting, current
@@ -82,14 +84,20 @@ def check_pid(function: str, pid: object) -> None:
         raise TypeError(f"{function} takes a Pid, not {pid!r}: look a name up with whereis(), or monitor() it")
 
 
-def link(pid: Pid) -> None:
+def link(pid: Pid, *, priority: bool = False) -> None:
     """Link the calling process with `pid`: when one dies, the other gets an exit signal (Erlang's `link/1`).
 
     At most one link per pair. If there is no such process, the exit signal comes with the reason `NOPROC`; if its node
     can't be reached, `NOCONNECTION`.
+
+    Args:
+        pid: whom to link with.
+        priority: an `Exited` by this link goes before all ordinary messages (OTP 28, EEP 76).
     """
     check_pid("link", pid)
     process, runtime = acting()
+    if priority:
+        process.hurry(pid)
     runtime.link(process, pid)
 
 
@@ -104,10 +112,12 @@ def unlink(pid: Pid) -> None:
 
 
 @overload
-def monitor(target: Pid | str | RegisteredName, *, alias: None = ...) -> Ref: ...
+def monitor(target: Pid | str | RegisteredName, *, alias: None = ..., priority: bool = ...) -> Ref: ...
 @overload
-def monitor(target: Pid | str | RegisteredName, *, alias: MonitorAlias) -> tuple[Ref, Alias]: ...
-def monitor(target: Pid | str | RegisteredName, *, alias: MonitorAlias | None = None) -> Ref | tuple[Ref, Alias]:
+def monitor(target: Pid | str | RegisteredName, *, alias: MonitorAlias, priority: bool = ...) -> tuple[Ref, Alias]: ...
+def monitor(
+    target: Pid | str | RegisteredName, *, alias: MonitorAlias | None = None, priority: bool = False
+) -> Ref | tuple[Ref, Alias]:
     """Monitor a process: a `Down` with the returned ref comes when it ends (Erlang's `monitor/3`).
 
     Monitors stack, each gives its own `Down`. It comes at once, with `NOPROC`, if there is no such process, and with
@@ -118,6 +128,8 @@ def monitor(target: Pid | str | RegisteredName, *, alias: MonitorAlias | None = 
         alias: also make an alias of the calling process that bears the same ref; the result is then `(ref, alias)`.
             It is active until `unalias`; with "demonitor" also no longer than the monitor, that is until `demonitor` or
             the `Down`; with "reply_demonitor" until the first message that comes by it, too, which ends the monitor.
+        priority: the `Down`, and what comes by the alias with `send(..., priority=True)`, goes before all ordinary
+            messages (OTP 28, EEP 76). It may then overtake the last messages of the dead.
 
     Raises:
         BadNodeName: the node is not of the form name@host.
@@ -126,7 +138,7 @@ def monitor(target: Pid | str | RegisteredName, *, alias: MonitorAlias | None = 
     """
     process, runtime = acting()
     _check_monitor(target, alias)
-    ref = runtime.monitor(process, target, alias)
+    ref = runtime.monitor(process, target, alias, priority)
     return ref if alias is None else (ref, Alias(process.pid, ref))
 
 
@@ -173,6 +185,25 @@ def exit(pid: Pid, reason: Reason) -> None:  # noqa: A001  # OTP's name
     if pid == process.pid and (process.dying or process.done()):
         process.thrown = None  # it is raised here: the clean-up may await
         raise Exit(process.exit_reason)
+
+
+def bound_mailbox(limit: int | None, when_full: WhenFull = "drop_newest") -> None:
+    """Bound the mailbox of the calling process: what others send to its pid or name, while `limit` messages wait, is
+    dropped as `when_full` says, and each dropped message is a dead letter (`mailbox_full`).
+
+    What the process has asked for is let in and kept however full the mailbox is: `Down`, `Exited`, replies, timeouts.
+
+    Args:
+        limit: messages; None for no bound, as it is in the beginning. Those that wait already stay.
+        when_full: "drop_newest" drops what comes; "drop_oldest" drops what has waited longest; "exit" ends the process
+            with the reason `MAILBOX_FULL`, for its supervisor to see.
+
+    Raises:
+        TypeError, ValueError: no such bound.
+    """
+    process = current()
+    process.bound = None if limit is None else Bound(limit, when_full)
+    process.mailbox.limit = sys.maxsize if limit is None else limit
 
 
 def trap_exit(flag: bool) -> bool:

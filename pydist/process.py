@@ -18,13 +18,16 @@ from traceback import format_exception
 from typing import Any, Protocol, cast
 
 from pydist import reports
+from pydist.bounds import may_be_dropped
 from pydist.core.relations import Relations, Target
 from pydist.dead_letters import DeadReason
 from pydist.errors import Exit
+from pydist.mailbox import MISSING
 from pydist.scheduler import RunnableTask, Scheduler
 from pydist.terms import (
     KILL,
     KILLED,
+    MAILBOX_FULL,
     NORMAL,
     Alias,
     AliasEnd,
@@ -62,6 +65,10 @@ class Home(Protocol):
 
     def forget(self, process: Process, /) -> None:
         """`process` is dead: free its place and its name."""
+        ...
+
+    def send_urgently(self, target: Alias, message: Any, /) -> None:
+        """Send a message that asks for priority."""
         ...
 
     def send_exit(self, source: Pid, partner: Pid, reason: Reason, /) -> None:
@@ -115,9 +122,24 @@ class Process(RunnableTask):
             self.aliases = {}
         self.aliases[ref.number] = until
 
+    def hurry(self, key: Ref | Pid) -> None:
+        """From now on, what comes by the monitor, the alias or the link that is `key` goes before ordinary messages."""
+        if self.urgent is None:
+            self.urgent = set()
+        self.urgent.add(key)
+
+    def calm(self, key: Ref | Pid) -> None:
+        """Forget that what comes by `key` was to be urgent, unless more may come by it."""
+        if self.urgent is None or (self.aliases is not None and key.number in self.aliases and type(key) is Ref):
+            return
+        self.urgent.discard(key)
+
     def close_alias(self, ref: Ref) -> bool:
         """Let no more messages to the alias in; False if it was not active."""
-        return self.aliases is not None and self.aliases.pop(ref.number, None) is not None
+        closed = self.aliases is not None and self.aliases.pop(ref.number, None) is not None
+        if self.relations is None or ref not in self.relations.monitors:
+            self.calm(ref)
+        return closed
 
     # -- signals that arrive
 
@@ -139,6 +161,7 @@ class Process(RunnableTask):
         """An exit signal by a link; dropped if the link is not active."""
         if self.relations is not None and self.relations.link_broken(source):
             self._exit_signal(source, reason)
+            self.calm(source)
 
     def receive_exit_to(self, source: Pid, reason: Reason) -> None:
         """An exit signal sent by `exit(pid, reason)`; `KILL` can't be trapped."""
@@ -146,6 +169,18 @@ class Process(RunnableTask):
             self.kill()
         else:
             self._exit_signal(source, reason)
+
+    def overflow(self, message: Any) -> None:
+        """A message for which the bounded mailbox has no room."""
+        dropped = message
+        if self.bound.when_full == "drop_oldest":
+            oldest = self.mailbox.flush(may_be_dropped)
+            if oldest is not MISSING:
+                self.admit(message)
+                dropped = oldest
+        elif self.bound.when_full == "exit":
+            self.die(MAILBOX_FULL)
+        self.home.dead_letter(self.pid, dropped, "mailbox_full")
 
     def expire(self) -> None:
         """The timeout of a receive has passed."""
@@ -155,7 +190,7 @@ class Process(RunnableTask):
 
     def _exit_signal(self, source: Pid, reason: Reason) -> None:
         if self.trapping and not self.dying:
-            self.admit(Exited(source, reason))
+            self.admit_by(source, Exited(source, reason))
         elif reason is not NORMAL or source == self.pid:
             self.die(reason)
 

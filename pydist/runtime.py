@@ -242,6 +242,14 @@ class Runtime(ProcessTable[Process]):
         else:
             self.dead_letter(alias, message, self._why_nobody(alias.pid))
 
+    def send_urgently(self, target: Alias, message: Any) -> None:
+        """Send a message that asks for priority: it has none on other nodes, which are not told."""
+        process = self.process(target.pid)
+        if process is not None:
+            process.deliver_alias(target.ref, message, True)
+        else:
+            self._send_alias(target, message)
+
     def _send_name(self, target: str | RegisteredName, message: Any) -> None:
         name, node = self.address(target)
         if node != self.node:
@@ -323,15 +331,24 @@ class Runtime(ProcessTable[Process]):
 
     # -- monitors
 
-    def monitor(self, source: Process, target: Pid | str | RegisteredName, alias: AliasEnd | None = None) -> Ref:
+    def monitor(
+        self,
+        source: Process,
+        target: Pid | str | RegisteredName,
+        alias: AliasEnd | None = None,
+        priority: bool = False,
+    ) -> Ref:
         """Monitor a process, by pid or by name; a `Down` comes at once if there is none.
 
-        With `alias`, the reference is also that of an alias of `source`, which ends as this says.
+        With `alias`, the reference is also that of an alias of `source`, which ends as this says; with `priority`, what
+        comes by it goes before ordinary messages.
         """
         ref = self.new_ref()
         source.mailbox.mark(ref)
         if alias is not None:
             source.open_alias(ref, alias)
+        if priority:
+            source.hurry(ref)
         watched = target if type(target) is Pid else self.address(target)
         process = self.process(watched) if type(watched) is Pid else self._holder(watched)
         if process is not None:

@@ -38,6 +38,7 @@ class TaskState:
         "_patience",
         "_result",
         "aliases",
+        "bound",
         "context",
         "coroutine",
         "deadline",
@@ -59,6 +60,7 @@ class TaskState:
         "timer",
         "trapping",
         "unusual",
+        "urgent",
     )
 
     def __init__(
@@ -105,6 +107,10 @@ class TaskState:
         """When a receive that waits is to be woken, in the loop's time."""
         self.timer: Any = None
         self.timed_out = False
+        self.urgent: set[Ref | Pid] | None = None
+        """By which monitors, aliases and links messages may come before all ordinary ones."""
+        self.bound: Any = None
+        """What becomes of messages for which there is no room, a `Bound`; None while there is always room."""
         self.holding = False
         """It has a name, has published something, or timers end with it: its end must free more than its place."""
         self._patience = PATIENCE
@@ -120,6 +126,14 @@ class TaskState:
         self.mailbox.append(message)
         self.waken()
 
+    def admit_by(self, key: Ref | Pid, message: Any) -> None:
+        """A message that came by the monitor, the alias or the link that is `key`: urgent if that was asked for."""
+        if self.urgent is None or key not in self.urgent:
+            self.admit(message)
+        else:
+            self.mailbox.append_urgent(message)
+            self.waken()
+
     def deliver(self, message: Any) -> None:
         """A message that anybody may send."""
         if len(self.mailbox) >= self.mailbox.limit:
@@ -127,18 +141,22 @@ class TaskState:
         else:
             self.admit(message)
 
-    def deliver_alias(self, ref: Ref, message: Any) -> None:
-        """A message to an alias; dropped if it is no longer active."""
+    def deliver_alias(self, ref: Ref, message: Any, urgent: bool = False) -> None:
+        """A message to an alias; dropped if it is no longer active. `urgent`: the sender asks for priority."""
         aliases = self.aliases
         until = None if aliases is None else aliases.get(ref.number)
         if aliases is None or until is None:
             self.late(ref, message)
             return
+        if urgent:
+            self.admit_by(ref, message)
+        else:
+            self.admit(message)
         if until == "reply":
             del aliases[ref.number]
+            self.calm(ref)
         elif until == "reply_demonitor":
             self.remove_monitor(ref)
-        self.admit(message)
 
     def overflow(self, message: Any) -> None:
         """A message for which the mailbox has no room."""
@@ -146,6 +164,10 @@ class TaskState:
 
     def late(self, ref: Ref, message: Any) -> None:
         """A message to an alias that is no longer active."""
+        raise NotImplementedError
+
+    def calm(self, key: Ref | Pid) -> None:
+        """Forget that what comes by `key` was to be urgent, unless more may come by it."""
         raise NotImplementedError
 
     # -- monitors
@@ -170,6 +192,7 @@ class TaskState:
         if target is None:
             return False
         self.home.send_demonitor(self.pid, target, ref)
+        self.calm(ref)
         return True
 
     def receive_down(self, ref: Ref, target: Target, reason: Reason) -> None:
@@ -177,7 +200,8 @@ class TaskState:
         if self.relations is None or self.relations.monitors.pop(ref, None) is None:
             return
         self._monitor_gone(ref)
-        self.admit(Down(ref, target, reason))
+        self.admit_by(ref, Down(ref, target, reason))
+        self.calm(ref)
 
     def _monitor_gone(self, ref: Ref) -> None:
         """Close the alias that was to last as long as the monitor."""

@@ -181,6 +181,7 @@ KILL: Final = Atom("kill")
 KILLED: Final = Atom("killed")
 NOPROC: Final = Atom("noproc")
 NOCONNECTION: Final = Atom("noconnection")
+MAILBOX_FULL: Final = Atom("mailbox_full")
 
 Reason: TypeAlias = Any
 

@@ -50,11 +50,20 @@ take_ordinary(Mailbox *self, Py_ssize_t index)
     return ring_remove(&self->ordinary, index);
 }
 
+static PyObject *
+take_urgent(Mailbox *self, Py_ssize_t index)
+{
+    if (index < self->looked_urgent) {
+        self->looked_urgent--;
+    }
+    return ring_remove(&self->urgent, index);
+}
+
 PyObject *
 mailbox_take_first(Mailbox *self)
 {
     if (self->urgent.len) {
-        return ring_pop(&self->urgent);
+        return take_urgent(self, 0);
     }
     return self->ordinary.len ? take_ordinary(self, 0) : NULL;
 }
@@ -119,7 +128,7 @@ take_from(Mailbox *self, Py_ssize_t urgent_from, Py_ssize_t ordinary_from, const
     if (self->urgent.len) {
         Py_ssize_t found = find(&self->urgent, urgent_from, wanted);
         if (found != -1) {
-            return found < 0 ? NULL : ring_remove(&self->urgent, found);
+            return found < 0 ? NULL : take_urgent(self, found);
         }
     }
     Py_ssize_t found = find(&self->ordinary, ordinary_from, wanted);
@@ -244,6 +253,19 @@ mailbox_py_take_new(Mailbox *self, PyObject *pattern)
     return wanted_from(pattern, &wanted) < 0 ? NULL : or_missing(mailbox_take_new(self, &wanted));
 }
 
+/* For whoever is not the receive that waits: how far that has looked is left alone. */
+static PyObject *
+mailbox_flush(Mailbox *self, PyObject *pattern)
+{
+    Py_ssize_t looked = self->looked, looked_urgent = self->looked_urgent;
+    PyObject *message = mailbox_py_take(self, pattern);
+    if (message == missing) {
+        self->looked = looked;
+        self->looked_urgent = looked_urgent;
+    }
+    return message;
+}
+
 static PyObject *
 mailbox_messages(Mailbox *self, PyObject *Py_UNUSED(ignored))
 {
@@ -280,7 +302,7 @@ static PyMethodDef mailbox_methods[] = {
     {"take_first", (PyCFunction)mailbox_py_take_first, METH_NOARGS, NULL},
     {"take", (PyCFunction)mailbox_py_take, METH_O, NULL},
     {"take_new", (PyCFunction)mailbox_py_take_new, METH_O, NULL},
-    {"flush", (PyCFunction)mailbox_py_take, METH_O, NULL},
+    {"flush", (PyCFunction)mailbox_flush, METH_O, NULL},
     {"messages", (PyCFunction)mailbox_messages, METH_NOARGS, NULL},
     {"length", (PyCFunction)mailbox_py_length, METH_NOARGS, NULL},
     {NULL},

@@ -34,47 +34,20 @@ send_elsewhere(PyObject *target, PyObject *message)
     return sender == NULL ? NULL : PyObject_CallMethodObjArgs(sender->home, str_send, target, message, NULL);
 }
 
-/* Up to two arguments, by place or by name, into `given`; -1 with TypeError where they don't fit. */
-static int
-two_arguments(const char *function, const char *const names[2], PyObject *given[2], PyObject *const *args,
-              Py_ssize_t nargs, PyObject *kwnames)
-{
-    Py_ssize_t keywords = kwnames == NULL ? 0 : PyTuple_GET_SIZE(kwnames);
-    bool fits = nargs <= 2;
-    for (Py_ssize_t i = 0; fits && i < nargs; i++) {
-        given[i] = args[i];
-    }
-    for (Py_ssize_t i = 0; fits && i < keywords; i++) {
-        fits = false;
-        for (Py_ssize_t place = nargs; place < 2; place++) {
-            if (PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(kwnames, i), names[place]) == 0) {
-                given[place] = args[nargs + i];
-                fits = true;
-            }
-        }
-    }
-    if (!fits || given[0] == NULL || given[1] == NULL) {
-        PyErr_Format(PyExc_TypeError, "%s() takes %s and %s", function, names[0], names[1]);
-        return -1;
-    }
-    return 0;
-}
-
 PyObject *
 native_send(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
-    static const char *const names[2] = {"target", "message"};
-    PyObject *given[2] = {NULL, NULL};
-    if (two_arguments("send", names, given, args, nargs, kwnames) < 0) {
-        return NULL;
+    if (nargs != 2 || kwnames != NULL) {
+        return PyObject_Vectorcall(send_slowly, args, nargs, kwnames);
     }
-    PyObject *target = given[0], *message = given[1];
+    PyObject *target = args[0], *message = args[1];
     if (!Py_IS_TYPE(target, &PidType) || ((Identifier *)target)->process == NULL) {
         return send_elsewhere(target, message);
     }
     TaskState *receiver = (TaskState *)((Identifier *)target)->process;
     Mailbox *box = (Mailbox *)receiver->mailbox;
-    if (running == NULL || receiver->scheduler != (PyObject *)running || box->ordinary.len >= box->limit) {
+    if (running == NULL || receiver->scheduler != (PyObject *)running ||
+        box->urgent.len + box->ordinary.len >= box->limit) {
         return send_elsewhere(target, message);
     }
     if (ring_push(&box->ordinary, message) < 0 || state_waken(receiver) < 0) {
@@ -356,12 +329,37 @@ receive_for(PyObject *pattern, PyObject *timeout)
     return (PyObject *)self;
 }
 
+/* Up to two arguments, by place or by name; -1 with TypeError where they don't fit. */
+static int
+two_arguments(const char *const names[2], PyObject *given[2], PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    Py_ssize_t keywords = kwnames == NULL ? 0 : PyTuple_GET_SIZE(kwnames);
+    bool fits = nargs <= 2;
+    for (Py_ssize_t i = 0; fits && i < nargs; i++) {
+        given[i] = args[i];
+    }
+    for (Py_ssize_t i = 0; fits && i < keywords; i++) {
+        fits = false;
+        for (Py_ssize_t place = nargs; place < 2; place++) {
+            if (PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(kwnames, i), names[place]) == 0) {
+                given[place] = args[nargs + i];
+                fits = true;
+            }
+        }
+    }
+    if (!fits) {
+        PyErr_Format(PyExc_TypeError, "receive() takes %s and %s, each once at most", names[0], names[1]);
+        return -1;
+    }
+    return 0;
+}
+
 PyObject *
 native_receive(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
     static const char *const names[2] = {"pattern", "timeout"};
     PyObject *given[2] = {Py_None, Py_None};
-    return two_arguments("receive", names, given, args, nargs, kwnames) < 0 ? NULL : receive_for(given[0], given[1]);
+    return two_arguments(names, given, args, nargs, kwnames) < 0 ? NULL : receive_for(given[0], given[1]);
 }
 
 int

@@ -1,10 +1,10 @@
 #include "native.h"
 
 PyObject *park, *next_turn, *missing, *normal, *not_in_process, *union_type, *relations_class, *down_class, *raise_exit,
-    *current_tasks, *swap_current_task;
+    *send_slowly, *current_tasks, *swap_current_task;
 
 /* Raised with every change that both twins must know of: speedups.py leaves a twin of another version aside. */
-enum { VERSION = 4 };
+enum { VERSION = 5 };
 
 /* The objects that both twins share: sentinels, and what only Python can say. */
 static PyObject *
@@ -23,6 +23,7 @@ native_connect(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
         {"relations_class", &relations_class},
         {"down_class", &down_class},
         {"raise_exit", &raise_exit},
+        {"send_slowly", &send_slowly},
         {"current_tasks", &current_tasks},
         {"swap_current_task", &swap_current_task},
     };
@@ -46,7 +47,7 @@ native_connect(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
 }
 
 /* The first lines of what messaging.py says. */
-PyDoc_STRVAR(send_doc, "send($module, target, message)\n--\n\n"
+PyDoc_STRVAR(send_doc, "send($module, target, message, *, priority=False)\n--\n\n"
                        "Send `message` to a pid, an alias, a name or (name, node); returns at once (Erlang's `!`).");
 PyDoc_STRVAR(receive_doc, "receive($module, pattern=None, timeout=None)\n--\n\n"
                           "Await it: take the first message that matches, and wait for one if there is none\n"

@@ -1,7 +1,7 @@
 /* The signals of a monitor, and of the alias that may end with it: see task_state.py. */
 #include "native.h"
 
-static PyObject *str_demonitor, *str_reply_demonitor, *str_reply, *str_send_demonitor, *str_late;
+static PyObject *str_demonitor, *str_reply_demonitor, *str_reply, *str_send_demonitor, *str_late, *str_calm;
 
 /* The tables of `self`, made on first use; borrowed. */
 static RelationTables *
@@ -65,6 +65,18 @@ static bool
 is(PyObject *text, PyObject *known)
 {
     return text == known || PyUnicode_Compare(text, known) == 0;
+}
+
+/* Nothing more comes by `ref`: that it was to be urgent need not be remembered. */
+static int
+calm(TaskState *self, PyObject *ref)
+{
+    if (self->urgent == Py_None) {
+        return 0;
+    }
+    PyObject *calmed = PyObject_CallMethodOneArg((PyObject *)self, str_calm, ref);
+    Py_XDECREF(calmed);
+    return calmed == NULL ? -1 : 0;
 }
 
 /* Close the alias that was to last as long as the monitor. */
@@ -138,7 +150,7 @@ state_remove_monitor(TaskState *self, PyObject *ref)
     bool there = target != NULL;
     int failed = (!there && PyErr_Occurred()) || monitor_gone(self, ref) < 0;
     if (!failed && there) {
-        failed = tell_watched(self, target, ref) < 0;
+        failed = tell_watched(self, target, ref) < 0 || calm(self, ref) < 0;
     }
     Py_XDECREF(target);
     return failed ? NULL : PyBool_FromLong(there);
@@ -157,32 +169,37 @@ state_receive_down(TaskState *self, PyObject *const *args, Py_ssize_t nargs)
     }
     Py_DECREF(target);
     PyObject *down = monitor_gone(self, args[0]) < 0 ? NULL : PyObject_Vectorcall(down_class, args, 3, NULL);
-    PyObject *admitted = down == NULL ? NULL : state_admit(self, down);
+    PyObject *admitted = down == NULL ? NULL : state_admit_by(self, args[0], down);
     Py_XDECREF(down);
+    if (admitted != NULL && calm(self, args[0]) < 0) {
+        Py_CLEAR(admitted);
+    }
     return admitted;
 }
 
 PyObject *
 state_deliver_alias(TaskState *self, PyObject *const *args, Py_ssize_t nargs)
 {
-    if (nargs != 2 || !is_ref(args[0])) {
+    if (nargs < 2 || nargs > 3 || !is_ref(args[0])) {
         return PyErr_Occurred() ? NULL : PyErr_Format(PyExc_TypeError, "deliver_alias takes a Ref and a message");
     }
+    bool urgent = nargs == 3 && args[2] == Py_True;
     PyObject *end = alias_end(self, args[0]);
     if (end == NULL) {
         return PyErr_Occurred() ? NULL : PyObject_CallMethodObjArgs((PyObject *)self, str_late, args[0], args[1], NULL);
     }
-    if (is(end, str_reply)) {
-        return close_alias(self, args[0]) < 0 ? NULL : state_admit(self, args[1]);
-    }
-    if (is(end, str_reply_demonitor)) {
-        PyObject *removed = state_remove_monitor(self, args[0]);
-        if (removed == NULL) {
-            return NULL;
+    Py_INCREF(end);
+    PyObject *admitted = urgent ? state_admit_by(self, args[0], args[1]) : state_admit(self, args[1]);
+    if (admitted != NULL && is(end, str_reply)) {
+        if (close_alias(self, args[0]) < 0 || calm(self, args[0]) < 0) {
+            Py_CLEAR(admitted);
         }
-        Py_DECREF(removed);
     }
-    return state_admit(self, args[1]);
+    else if (admitted != NULL && is(end, str_reply_demonitor)) {
+        Py_SETREF(admitted, state_remove_monitor(self, args[0]));
+    }
+    Py_DECREF(end);
+    return admitted;
 }
 
 int
@@ -192,6 +209,7 @@ monitors_ready(void)
     str_reply_demonitor = PyUnicode_InternFromString("reply_demonitor");
     str_reply = PyUnicode_InternFromString("reply");
     str_send_demonitor = PyUnicode_InternFromString("send_demonitor");
+    str_calm = PyUnicode_InternFromString("calm");
     str_late = PyUnicode_InternFromString("late");
     return PyErr_Occurred() == NULL ? 0 : -1;
 }

@@ -116,6 +116,8 @@ typedef struct {
     PyObject *result;
     PyObject *exception;
     PyObject *timer;
+    PyObject *urgent;
+    PyObject *bound;
     double deadline;
     int reductions;
     int cancel_requests;
@@ -143,7 +145,7 @@ extern PyTypeObject PidType, RefType, MailboxType, TaskStateType, RunQueueType, 
 
 /* What Python hands over in `connect` (module.c); NULL before. */
 extern PyObject *park, *next_turn, *missing, *normal, *not_in_process, *union_type;
-extern PyObject *relations_class, *down_class, *raise_exit;
+extern PyObject *relations_class, *down_class, *raise_exit, *send_slowly;
 extern PyObject *current_tasks;     /* asyncio's dictionary, before Python 3.12 */
 extern PyObject *swap_current_task; /* asyncio's function, since then */
 
@@ -167,6 +169,7 @@ int wanted_from(PyObject *pattern, Wanted *wanted);
 int state_waken(TaskState *state);
 PyObject *state_make(PyTypeObject *type, PyObject *pid, PyObject *coroutine, PyObject *home, PyObject *context,
                      PyObject *parent);
+PyObject *state_admit_by(TaskState *state, PyObject *key, PyObject *message);
 PyObject *state_admit(TaskState *state, PyObject *message);
 PyObject *state_related(TaskState *state, PyObject *ignored);
 PyObject *state_watch(TaskState *state, PyObject *const *args, Py_ssize_t nargs);

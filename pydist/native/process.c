@@ -30,6 +30,8 @@ state_make(PyTypeObject *type, PyObject *pid, PyObject *coroutine, PyObject *hom
     self->result = none();
     self->exception = none();
     self->timer = none();
+    self->urgent = none();
+    self->bound = none();
     self->exit_reason = Py_NewRef(normal);
     self->deadline = Py_HUGE_VAL;
     self->reductions = REDUCTIONS;
@@ -79,6 +81,8 @@ state_traverse(TaskState *self, visitproc visit, void *arg)
     Py_VISIT(self->result);
     Py_VISIT(self->exception);
     Py_VISIT(self->timer);
+    Py_VISIT(self->urgent);
+    Py_VISIT(self->bound);
     return 0;
 }
 
@@ -100,6 +104,8 @@ state_clear(TaskState *self)
     Py_CLEAR(self->result);
     Py_CLEAR(self->exception);
     Py_CLEAR(self->timer);
+    Py_CLEAR(self->urgent);
+    Py_CLEAR(self->bound);
     return 0;
 }
 
@@ -151,11 +157,35 @@ state_admit(TaskState *self, PyObject *message)
     Py_RETURN_NONE;
 }
 
+/* A message that came by the reference, or the link, that is `key`. */
+PyObject *
+state_admit_by(TaskState *self, PyObject *key, PyObject *message)
+{
+    int asked = self->urgent == Py_None ? 0 : PySet_Contains(self->urgent, key);
+    if (asked == 0) {
+        return state_admit(self, message);
+    }
+    if (asked < 0 || ring_push(&((Mailbox *)self->mailbox)->urgent, message) < 0 || state_waken(self) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+state_py_admit_by(TaskState *self, PyObject *const *args, Py_ssize_t nargs)
+{
+    if (nargs != 2) {
+        PyErr_SetString(PyExc_TypeError, "admit_by takes a key and a message");
+        return NULL;
+    }
+    return state_admit_by(self, args[0], args[1]);
+}
+
 static PyObject *
 state_deliver(TaskState *self, PyObject *message)
 {
     Mailbox *box = (Mailbox *)self->mailbox;
-    if (box->ordinary.len >= box->limit) {
+    if (box->urgent.len + box->ordinary.len >= box->limit) {
         return PyObject_CallMethodOneArg((PyObject *)self, str_overflow, message);
     }
     return state_admit(self, message);
@@ -164,6 +194,7 @@ state_deliver(TaskState *self, PyObject *message)
 static PyMethodDef state_methods[] = {
     {"waken", (PyCFunction)state_py_waken, METH_NOARGS, NULL},
     {"admit", (PyCFunction)state_admit, METH_O, NULL},
+    {"admit_by", (PyCFunction)(void (*)(void))state_py_admit_by, METH_FASTCALL, NULL},
     {"deliver", (PyCFunction)state_deliver, METH_O, NULL},
     {"deliver_alias", (PyCFunction)(void (*)(void))state_deliver_alias, METH_FASTCALL, NULL},
     {"related", (PyCFunction)state_related, METH_NOARGS, NULL},
@@ -191,6 +222,8 @@ static PyMemberDef state_members[] = {
     OBJECT("exit_reason", exit_reason),
     OBJECT("thrown", thrown),
     OBJECT("timer", timer),
+    OBJECT("urgent", urgent),
+    OBJECT("bound", bound),
     OBJECT("_fut_waiter", fut_waiter),
     OBJECT("_cancel_message", cancel_message),
     OBJECT("_callbacks", callbacks),
