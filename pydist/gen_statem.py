@@ -101,10 +101,7 @@ def in_state(*states: object) -> Callable[[F], F]:
         raise TypeError("in_state takes the states that the method is for, as in @in_state(Lock.OPEN)")
 
     def mark(function: F) -> F:
-        handler: Any = function
-        if not iscoroutinefunction(handler):
-            raise TypeError(f"{function!r} is no async function: write `async def`, and @in_state(...) above it")
-        setattr(handler, _STATES, states)
+        setattr(function, _STATES, states)
         return function
 
     return mark
@@ -123,12 +120,12 @@ class GenStatem(Generic[S, D]):
 
     def __init_subclass__(cls, *, state_enter: bool | None = None, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        for name in ("init", "handle_event", "terminate"):
-            if name in vars(cls) and not iscoroutinefunction(vars(cls)[name]):
-                raise TypeError(f"{cls.__qualname__}.{name} is no async function: write `async def {name}`")
         if state_enter is not None:
             cls._state_enter = state_enter
         cls._handlers = _handlers(cls)
+        for name in ("init", "handle_event", "terminate", *cls._handlers.values()):
+            if not iscoroutinefunction(getattr(cls, name)):
+                raise TypeError(f"{cls.__qualname__}.{name} is no async function: write `async def {name}`")
         if not any("handle_event" in vars(each) for each in cls.__mro__ if each is not GenStatem):
             _check_complete(cls)
 

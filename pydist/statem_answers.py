@@ -63,7 +63,10 @@ Time: TypeAlias = float | After | At | Update | None
 
 
 class Actions(TypedDict, total=False):
-    """What else is to be done with a transition. Each is a keyword of `next_state`, `keep_state` and `repeat_state`."""
+    """What else is to be done with a transition. Each is a keyword of `next_state`, `keep_state` and `repeat_state`.
+
+    Timeouts of 0 come in this order: that of the event, that of the state, those with names as they stand in the dict.
+    """
 
     reply: tuple[Caller, Any] | list[tuple[Caller, Any]]
     """Answer these calls: `(caller, value)`, or a list of such."""

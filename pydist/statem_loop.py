@@ -67,6 +67,8 @@ async def serve(
 class _Driver(Generic[S, D]):
     """Makes the calls that the machine wants, and does what follows from them."""
 
+    __slots__ = ("_clock", "_machine", "_parent", "_pid", "_statem", "_system", "_timers")
+
     def __init__(self, statem: Handlers[S, D], machine: StateMachine[S, D], parent: Pid | None) -> None:
         process, runtime = acting()
         self._pid = process.pid

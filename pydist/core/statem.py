@@ -136,6 +136,21 @@ class StateMachine(Generic[S, D]):
         BadTransition: `first` lacks state or data, or says what has no meaning at the start.
     """
 
+    __slots__ = (
+        "_due",
+        "_first",
+        "_numbers",
+        "_pending",
+        "_postponed",
+        "_queue",
+        "_running",
+        "_state_enter",
+        "_timers",
+        "data",
+        "event",
+        "state",
+    )
+
     def __init__(self, first: Transition[S, D], *, state_enter: bool = False) -> None:
         self._first = first
         self._state_enter = state_enter

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from functools import partial
 from typing import Any
 
 import pytest
@@ -117,11 +118,11 @@ def plain_function() -> Any:
     return Plain
 
 
-def plain_init() -> Any:
-    def init(self: Any) -> Any:
-        return next_state("a", 0)
+def with_plain(name: str) -> Any:
+    def function(self: Any) -> Any:
+        return None
 
-    return type("Plain", (GenStatem,), {"init": init, "__qualname__": "Plain"})
+    return type("Plain", (Switch,), {name: function, "__qualname__": "Plain"})
 
 
 @pytest.mark.parametrize(
@@ -129,8 +130,11 @@ def plain_init() -> Any:
     [
         (half, r"Half has no handler for Lamp.OFF: mark one with @in_state\(Lamp.OFF\)$"),
         (double, "Double has two handlers for 'b': one and two$"),
-        (plain_function, r"is no async function: write `async def`, and @in_state\(...\) above it$"),
-        (plain_init, "^Plain.init is no async function: write `async def init`$"),
+        (plain_function, "Plain.one is no async function: write `async def one`$"),
+        (partial(with_plain, "init"), "^Plain.init is no async function: write `async def init`$"),
+        (partial(with_plain, "terminate"), "^Plain.terminate is no async function"),
+        (partial(with_plain, "handle_event"), "^Plain.handle_event is no async function"),
+        (partial(with_plain, "on"), "^Plain.on is no async function"),
         (in_state, r"^in_state takes the states that the method is for, as in @in_state\(Lock.OPEN\)$"),
     ],
 )

@@ -10,17 +10,20 @@ import pytest
 from pydist import (
     NORMAL,
     AlreadyStarted,
+    Atom,
     GenStatem,
     Ignore,
     Info,
     Internal,
     Pid,
+    Registry,
     StartError,
     StateTimeout,
     Stop,
     Supervisor,
     Transition,
     child,
+    get_state,
     keep_state,
     next_state,
     receive,
@@ -137,3 +140,22 @@ async def test_a_machine_is_a_child_like_others() -> None:
     second = whereis("machine")
     assert second is not None
     assert second != first
+
+
+@in_process
+async def test_a_machine_may_have_any_key_of_a_registry_for_its_name() -> None:
+    await Registry.start_link(keys="unique", name="machines")
+    machines = Registry("machines")
+    pid = await Told.start(answers(), [], name=machines.via(("door", 1)))
+    assert await get_state(machines.via(("door", 1))) == ("a", 0)
+    with pytest.raises(AlreadyStarted) as error:
+        await Told.start(answers(), [], name=machines.via(("door", 1)))
+    assert error.value.pid == pid
+
+
+@in_process
+async def test_a_machine_that_takes_too_long_to_start_is_killed() -> None:
+    begin = now()
+    with pytest.raises(StartError) as error:
+        await Starting.start(next_state("a", 0), name="machine", start_timeout=2.0)
+    assert (error.value.reason, now(), whereis("machine")) == (Atom("timeout"), begin + 2, None)
