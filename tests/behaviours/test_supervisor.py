@@ -22,15 +22,18 @@ from pydist import (
     Registry,
     StartError,
     Supervisor,
+    Via,
     child,
     exit,  # noqa: A004  # OTP's name
     link,
     receive,
     register,
+    restart_child,
     self_pid,
     send,
     spawn,
     start_child,
+    terminate_child,
     trap_exit,
     whereis,
 )
@@ -310,3 +313,24 @@ async def test_a_supervisor_may_have_a_via_name() -> None:
     with pytest.raises(AlreadyStarted) as caught:
         await Supervisor.start_link(name=via)
     assert caught.value.pid == supervisor
+
+
+@in_process
+async def test_children_with_via_names_are_found_by_them_when_they_were_restarted() -> None:
+    def at(key: str) -> Via:
+        return Registry("registry").via(key)
+
+    await Registry.start_link(keys="unique", name="registry")
+    inner = child(Supervisor, [child(GenServer, name=at("w"))], name=at("inner"))
+    top = await Supervisor.start_link([inner], strategy="one_for_all", intensity=3)
+    for victim in ("w", "inner"):
+        before = [Registry("registry").whereis_name(key) for key in ("inner", "w")]
+        pid = before[victim == "w"]
+        assert pid is not None
+        exit(pid, KILL)
+        await passed(5)
+        after = [Registry("registry").whereis_name(key) for key in ("inner", "w")]
+        assert (None in after, after[1] != before[1], after[0] != before[0]) == (False, True, victim == "inner")
+    await terminate_child(at("inner"), "w")
+    assert await restart_child(at("inner"), "w") == Registry("registry").whereis_name("w")
+    assert await listed(top) == [("inner", True)]

@@ -170,6 +170,22 @@ async def test_a_supervisor_gives_up_when_a_restart_fails_too_often() -> None:
     assert journal.since(mark) == ["b starts"] * 3 + downs("a")
 
 
+@pytest.mark.parametrize("strategy", ["one_for_one", "rest_for_one", "one_for_all"])
+def test_a_child_that_starts_no_more_takes_all_others_with_it(strategy: Strategy) -> None:
+    @in_process
+    async def check() -> None:
+        journal = Journal()
+        supervisor = await _supervisor(journal, "abc", strategy=strategy, intensity=4)
+        journal.failures["b"] = failing(*range(9))
+        mark = len(journal)
+        await kill("a")
+        await kill("b")
+        assert await receive() == Exited(supervisor, SHUTDOWN)
+        assert ([whereis(name) for name in "abc"], journal.since(mark).count("b is up")) == ([None] * 3, 0)
+
+    check()
+
+
 @pytest.mark.parametrize("error", [ValueError("no"), asyncio.CancelledError("no")])
 def test_a_restart_that_fails_is_logged(error: BaseException, logs: list[EventDict]) -> None:
     @in_process
@@ -218,6 +234,25 @@ async def test_other_requests_are_served_between_the_tries() -> None:
     assert tries < journal.count("b starts") < 10
     await passed(60)
     assert await listed(supervisor) == [("a", True), ("b", True), ("c", True)]
+
+
+@in_process
+async def test_those_after_a_child_whose_restart_fails_wait_for_it() -> None:
+    journal = Journal()
+    supervisor = await _supervisor(journal, "abc", strategy="rest_for_one", intensity=50)
+    journal.start_time = 1.0
+    journal.failures["b"] = failing(*range(20))
+    await kill("b")
+    await passed(2.5)
+    assert [(each.pid is not None, each.restarting) for each in await which_children(supervisor)] == [
+        (True, False),
+        (False, True),
+        (False, False),
+    ]
+    await terminate_child(supervisor, "b")
+    journal.failures.clear()
+    assert await restart_child(supervisor, "b") == pid_of("b")
+    assert await listed(supervisor) == [("a", True), ("b", True), ("c", False)]
 
 
 @in_process

@@ -15,6 +15,7 @@ from pydist import (
     NORMAL,
     SHUTDOWN,
     ChildSpec,
+    Exit,
     Exited,
     GenServer,
     Restart,
@@ -25,13 +26,15 @@ from pydist import (
     is_alive,
     monitor,
     receive,
+    send,
     spawn,
     start_child,
     terminate_child,
     trap_exit,
     unlink,
+    which_children,
 )
-from tests.helpers import in_process, now, passed
+from tests.helpers import ended, in_process, now, passed
 from tests.supervised import Journal, downs, listed, pid_of, reported, ups, worker, workers
 
 # -- how long a child may take to stop
@@ -220,3 +223,39 @@ async def test_a_supervisor_that_is_killed_while_it_stops_a_child_takes_it_along
     ref = monitor(pid_of("a"))
     exit(supervisor, KILL)
     assert (await receive(ref)).reason is NORMAL
+
+
+async def _ends_when_told(reason: Any) -> None:
+    trap_exit(True)
+    await receive("go".__eq__)
+    raise Exit(reason)
+
+
+def test_children_that_end_by_themselves_while_the_supervisor_stops_others_do_not_disturb_it(
+    logs: list[EventDict],
+) -> None:
+    @in_process
+    async def check() -> None:
+        children: list[ChildSpec] = [
+            child(_ends_when_told, reason, id=f"{restart} {reason}", restart=restart)
+            for restart in RESTARTS
+            for reason in (NORMAL, SHUTDOWN, "other")
+        ]
+        last = worker(Journal(), "last", stop_time=4.0)
+        supervisor = await Supervisor.start_link([*children, last])
+        pids = [each.pid for each in await which_children(supervisor) if each.pid is not None]
+        unlink(supervisor)
+        exit(supervisor, SHUTDOWN)
+        await passed(1)
+        for pid in pids[:-1]:
+            send(pid, "go")
+        began = now()
+        assert await ended(supervisor) is SHUTDOWN
+        assert (now() - began, [is_alive(pid) for pid in pids]) == (3, [False] * 10)
+
+    check()
+    others = [(f"{restart} other", "other") for restart in reversed(RESTARTS)]
+    assert reported(logs, "shutdown_error") == [*others, (f"permanent {NORMAL}", NORMAL)]
+
+
+RESTARTS: list[Restart] = ["permanent", "transient", "temporary"]
