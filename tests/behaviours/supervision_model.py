@@ -107,10 +107,15 @@ class World:
             return
         if child.restart == "temporary":
             supervisor.children.remove(child)
-        others = [each for each in supervisor.children if each.significant and (each.alive or each.restarting)]
+        others = [each for each in supervisor.children if each.significant and self._counts(each)]
         enough = {"never": False, "any_significant": True, "all_significant": not others}
         if child.significant and enough[supervisor.auto_shutdown]:
             self._leave(supervisor)
+
+    def _counts(self, child: Being) -> bool:
+        """Whether it has not left, as far as its supervisor knows: that it has ended may be still unread."""
+        unread = any(each is child and life == child.life and why for _, each, why, life in self._events)
+        return child.alive or child.restarting or unread
 
     def _again(self, supervisor: Being, child: Being) -> None:
         second = int(self.now)
