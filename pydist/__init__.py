@@ -2,6 +2,15 @@
 
 from pydist.addresses import Via
 from pydist.aliases import alias, make_ref, unalias
+from pydist.application import Application, get_application, get_env
+from pydist.application_controller import ApplicationController, ApplicationInfo
+from pydist.applications import (
+    ensure_all_started,
+    serve_applications,
+    start_application,
+    stop_application,
+    which_applications,
+)
 from pydist.calls import Call, Caller, Cast, call, cast, reply
 from pydist.child_management import (
     count_children,
@@ -20,6 +29,8 @@ from pydist.dynamic_supervisor import DynamicSupervisor
 from pydist.errors import (
     AlreadyRegistered,
     AlreadyStarted,
+    ApplicationError,
+    ApplicationTerminated,
     BadNodeName,
     BadTransition,
     CallError,
@@ -130,6 +141,11 @@ __all__ = [
     "AlreadyRegistered",
     "AlreadyStarted",
     "Answer",
+    "Application",
+    "ApplicationController",
+    "ApplicationError",
+    "ApplicationInfo",
+    "ApplicationTerminated",
     "At",
     "Atom",
     "AutoShutdown",
@@ -225,8 +241,11 @@ __all__ = [
     "dead_letters",
     "delete_child",
     "demonitor",
+    "ensure_all_started",
     "exit",
+    "get_application",
     "get_childspec",
+    "get_env",
     "get_state",
     "get_status",
     "in_state",
@@ -260,10 +279,13 @@ __all__ = [
     "send_after",
     "send_interval",
     "send_request",
+    "serve_applications",
     "spawn",
+    "start_application",
     "start_child",
     "start_timer",
     "stop",
+    "stop_application",
     "stop_machine",
     "suspend",
     "system_monitor",
@@ -274,5 +296,6 @@ __all__ = [
     "unregister",
     "wait_response",
     "whereis",
+    "which_applications",
     "which_children",
 ]

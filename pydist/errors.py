@@ -22,6 +22,8 @@ PydistError
 │   └── TaskTimeout             no result in time; the task still works
 ├── TaskMisused             the caller: not the task's owner, or it has taken the outcome before
 ├── BadTransition           the callee: a handler of a state machine answered what is not allowed there
+├── ApplicationError        the caller: that can't be done with this application now
+├── ApplicationTerminated   the application: it ended, and the node is not to go on without it
 ├── ConnectionFull          the sender: more is waiting for that node than the limit allows
 ├── Unreachable             the way there: nobody answers at that address, or not in time
 └── NodeStartError          the operator: a node can't come up as asked
@@ -174,6 +176,33 @@ class TaskMisused(PydistError, RuntimeError):
 
 class BadTransition(PydistError, TypeError):
     """What a handler of a `GenStatem` has returned is no transition, or not allowed in a state enter call."""
+
+
+class ApplicationError(PydistError):
+    """That can't be done with the application now. `reason` is OTP's: one of those in `_APPLICATION_TROUBLES`."""
+
+    def __init__(self, application: str | None, reason: str, message: str = "") -> None:
+        super().__init__(message or f"application {application!r}: {reason} ({_APPLICATION_TROUBLES[reason]})")
+        self.application = application
+        self.reason = reason
+
+
+_APPLICATION_TROUBLES: Final = {
+    "not_loaded": "this node was not started with it",
+    "already_started": "it runs, or is about to",
+    "not_started": "it does not run",
+    "stopping": "it is being stopped",
+    "undefined": "it has no such value in its env",
+}
+
+
+class ApplicationTerminated(PydistError):
+    """An application has ended without which the node is not to go on. `reason` is its exit reason."""
+
+    def __init__(self, application: str, reason: Any) -> None:
+        super().__init__(f"the application {application!r} has ended: {reason!r}")
+        self.application = application
+        self.reason = reason
 
 
 class ConnectionFull(PydistError):

@@ -310,3 +310,47 @@ def test_the_first_node_starts_a_port_mapper_soon_and_the_second_uses_it(tmp_pat
     assert killed.stdout == "Killed\n"
     with pytest.raises(PortMapperError):
         asyncio.run(names(epmd_port=port))
+
+
+SERVICE = """
+    class Database(Application):
+        name = "database"
+
+        async def start(self):
+            return await Supervisor.start_link([child(Tidy, "database", name="worker")], intensity=0)
+
+    class Shop(Application):
+        name = "shop"
+        applications = ["database"]
+
+        async def start(self):
+            print("told: serving", flush=True)
+            return await Supervisor.start_link([child(Tidy, "shop")])
+
+    run(serve_applications, [Shop, Database], name="a@127.0.0.1", cookie="secret")
+"""
+
+
+def test_a_signal_stops_applications_in_reverse_order(launch: Launch) -> None:
+    a = launch(SERVICE)
+    a.until("serving")
+    a.popen.terminate()
+    rest = a.rest()
+    assert a.told(rest) == ["terminate shop shutdown", "terminate database shutdown"]
+    assert (a.popen.returncode, "Traceback" in rest) == (128 + signal.SIGTERM, False), rest
+
+
+def test_the_end_of_a_permanent_application_ends_the_program_with_an_error_that_says_so(launch: Launch) -> None:
+    a = launch(SERVICE)
+    a.until("serving")
+    launch("""
+        async def end():
+            cast(("worker", "a@127.0.0.1"), "what it does not know")
+            await receive(monitor(("worker", "a@127.0.0.1")))
+
+        start(end, "b")
+    """).rest()
+    rest = a.rest()
+    assert "terminate shop shutdown" in a.told(rest)
+    assert a.popen.returncode == 1, rest
+    assert "ApplicationTerminated: the application 'database' has ended: Atom('shutdown')" in rest

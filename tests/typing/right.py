@@ -10,6 +10,9 @@ from pydist import (
     After,
     Alias,
     Answer,
+    Application,
+    ApplicationController,
+    ApplicationInfo,
     At,
     Call,
     Caller,
@@ -47,6 +50,8 @@ from pydist import (
     child,
     count_children,
     demonitor,
+    ensure_all_started,
+    get_application,
     in_state,
     keep_state,
     make_ref,
@@ -59,12 +64,14 @@ from pydist import (
     send,
     send_after,
     send_interval,
+    serve_applications,
     spawn,
     start_child,
     start_timer,
     stop_machine,
     unalias,
     whereis,
+    which_applications,
     which_children,
 )
 
@@ -217,6 +224,27 @@ async def tasks() -> None:
             assert_type(reason, Any)
         case None:
             pass
+
+
+class Shop(Application):
+    name = "shop"
+    applications = ("database",)
+    env = {"port": 8080}  # noqa: RUF012  # as users write it
+
+    async def start(self) -> Pid:
+        return await Supervisor.start_link([child(NoParameters)])
+
+
+async def applications() -> None:
+    assert_type(await ApplicationController.start_link([Shop], {"shop": {"port": 1}}, shutdown=5), Pid)
+    assert_type(await ensure_all_started("shop", restart="permanent"), list[str])
+    assert_type(await which_applications(), list[ApplicationInfo])
+    assert_type(get_application(), str | None)
+    await node_main()
+
+
+async def node_main() -> None:
+    await serve_applications([Shop], {"shop": {"port": 1}}, "transient")
 
 
 async def outside(node: Node) -> None:
