@@ -17,11 +17,11 @@ from pydist import (
     Node,
     NodeUp,
     Pid,
+    Ref,
     Request,
     call,
     cast,
     connect,
-    monitor,
     monitor_nodes,
     receive,
     reply,
@@ -127,24 +127,10 @@ async def test_what_waits_for_a_node_that_cannot_be_reached_is_lost_here_as_it_w
     letters = Letters(a)
     nowhere = "nowhere@127.0.0.1"
     pid, name = Pid(nowhere, 1, 1), ("name", nowhere)
-    await a.run(_sends, pid, name)
-    await until(lambda: len(letters.found) == 2)
-    assert letters.found == [(pid, 0, "noconnection"), (name, 1, "noconnection")]
-
-
-async def test_an_alias_is_not_connected_to(start_node: StartNode, settled: Settled) -> None:
-    a = await start_node("a")
-    letters = Letters(a)
-    await settled()
-
-    async def sends() -> Alias:
-        elsewhere = Alias(Pid("b@127.0.0.1", 1, 1), monitor("a name of here"))
-        send(elsewhere, "hello")
-        return elsewhere
-
-    elsewhere = await a.run(sends)
-    await settled()
-    assert letters.found == [(elsewhere, "hello", "noconnection")]
+    alias = Alias(pid, Ref(nowhere, 1, 1))
+    await a.run(_sends, pid, name, alias)
+    await until(lambda: len(letters.found) == 3)
+    assert letters.found == [(pid, 0, "noconnection"), (name, 1, "noconnection"), (alias, 2, "noconnection")]
 
 
 @pytest.mark.parametrize("connected", [True, False])
