@@ -163,6 +163,8 @@ def cast(server: Server, message: Any) -> None:
     target = locate(server)
     if target is not None:
         send(target, Cast(message))
+    else:
+        current().home.dead_letter(server, Cast(message), "unknown_name")
 
 
 def reply(caller: Caller, value: Any) -> None:

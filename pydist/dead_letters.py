@@ -21,7 +21,6 @@ from collections.abc import Callable
 from typing import Any, Literal, TypeAlias
 
 from pydist.message import Message
-from pydist.terms import Destination
 
 DeadReason: TypeAlias = Literal[
     "noproc", "unknown_name", "inactive_alias", "incarnation", "noconnection", "too_large", "mailbox_full"
@@ -31,8 +30,8 @@ DeadReason: TypeAlias = Literal[
 class DeadLetter(Message, tag="$dead_letter"):
     """A message that nobody got; comes to those that have called `system_monitor(dead_letters=True)`."""
 
-    target: Destination
-    """Whom it was for, as it was addressed."""
+    target: Any
+    """Whom it was for, as it was addressed: a pid, an alias, `(name, node)`, or a `Via`."""
     message: Any
     reason: str
     """See `pydist.dead_letters`."""
@@ -48,7 +47,7 @@ class DeadLetters:
         self.listeners: dict[object, Callable[[DeadLetter], object]] = {}
         """Who wants to hear of each, and how to tell it."""
 
-    def add(self, target: Destination, message: Any, reason: DeadReason) -> None:
+    def add(self, target: object, message: Any, reason: DeadReason) -> None:
         """Nobody gets `message`. One that is a `DeadLetter` itself is only counted, for else it might go round."""
         self.counts[reason] += 1
         if self.listeners and type(message) is not DeadLetter:

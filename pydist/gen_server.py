@@ -37,17 +37,14 @@ from functools import partial
 from inspect import iscoroutinefunction
 from typing import Any, ClassVar, Final, Self, cast
 
-import structlog
-
 from pydist import gen
 from pydist.addresses import Name
 from pydist.calls import Caller
 from pydist.message import Request
-from pydist.primitives import self_pid
+from pydist.messaging import current
+from pydist.reports import unexpected_message
 from pydist.server_loop import Coming, serve, title
 from pydist.terms import Pid, Reason, Ref
-
-log = structlog.get_logger("pydist")
 
 HANDLERS: Final = (
     "init",
@@ -101,7 +98,7 @@ class GenServer:
 
     async def handle_info(self, message: Any, /) -> None:
         """Take any other message: what was sent by `send`, `Down`, `Exited`, `NodeUp`, `NodeDown`."""
-        log.warning("unexpected_message", server=type(self).__qualname__, pid=self_pid(), message=message)
+        unexpected_message(current(), message)
 
     async def handle_continue(self, term: Any, /) -> None:
         """Go on with what `continue_with(term)` has begun."""

@@ -76,17 +76,14 @@ from functools import partial
 from inspect import iscoroutinefunction
 from typing import Any, ClassVar, Final, Generic, TypeVar, get_args, get_origin
 
-import structlog
-
 from pydist import gen
 from pydist.addresses import Name
 from pydist.core.transition import Enter, Transition
-from pydist.primitives import self_pid
+from pydist.messaging import current
+from pydist.reports import unexpected_message
 from pydist.statem_answers import Answer, Event, Info
 from pydist.statem_loop import serve
 from pydist.terms import Pid, Reason, Ref
-
-log = structlog.get_logger("pydist")
 
 S = TypeVar("S")
 D = TypeVar("D")
@@ -160,7 +157,7 @@ class GenStatem(Generic[S, D]):
         """
         match event:
             case Info(message):
-                log.warning("unexpected_message", server=type(self).__qualname__, pid=self_pid(), message=message)
+                unexpected_message(current(), message)
             case Enter():
                 pass
             case _:

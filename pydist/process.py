@@ -55,7 +55,7 @@ class Home(Protocol):
         """Send a message."""
         ...
 
-    def dead_letter(self, target: Destination, message: Any, reason: DeadReason, /) -> None:
+    def dead_letter(self, target: object, message: Any, reason: DeadReason, /) -> None:
         """Nobody gets `message`."""
         ...
 

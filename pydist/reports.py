@@ -197,10 +197,16 @@ def terminate_report(
         log.error("terminate_report", **facts)
 
 
-def unexpected_message(server: Reporter, message: Any) -> None:
-    """Report that a server got a message that it has no handler for (`gen_server`: `no_handle_info`)."""
+def unexpected_message(server: Reporter, message: Any, *, level: Literal["warning", "error"] = "warning") -> None:
+    """Report that a server got a message that it has no use for (`gen_server`: `no_handle_info`).
+
+    Args:
+        server: its process.
+        message: what it got.
+        level: in OTP a supervisor takes it for an error, other servers warn.
+    """
     with suppress(Exception):
-        log.warning("unexpected_message", **_who(server), message=message)
+        getattr(log, level)("unexpected_message", **_who(server), message=message)
 
 
 # -- supervisor and progress reports

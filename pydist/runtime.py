@@ -72,7 +72,7 @@ class Watch(Protocol):
 class Nowhere:
     """The outward side of a node that is not distributed: no other node can be reached."""
 
-    def __init__(self, dead_letter: Callable[[Destination, Any, DeadReason], None]) -> None:
+    def __init__(self, dead_letter: Callable[[object, Any, DeadReason], None]) -> None:
         self._dead_letter = dead_letter
 
     def unlink(self, source: Process, target: Pid, unlink_id: int) -> None: ...
@@ -263,7 +263,7 @@ class Runtime(ProcessTable[Process]):
         else:
             self.dead_letter(target, message, "unknown_name")
 
-    def dead_letter(self, target: Destination, message: Any, reason: DeadReason) -> None:
+    def dead_letter(self, target: object, message: Any, reason: DeadReason) -> None:
         """Nobody gets `message`."""
         self.dead_letters.add(target, message, reason)
 

@@ -11,7 +11,6 @@ from collections.abc import Collection
 from typing import Any, ClassVar
 
 import attrs
-import structlog
 
 from pydist.calls import Caller, reply
 from pydist.children import (
@@ -38,12 +37,10 @@ from pydist.primitives import (
     self_pid,
     trap_exit,
 )
-from pydist.reports import supervisor_report
+from pydist.reports import supervisor_report, unexpected_message
 from pydist.starting import never_again, start
 from pydist.stopping import stop
 from pydist.terms import SHUTDOWN, Atom, Exited, Pid, Reason
-
-log = structlog.get_logger("pydist")
 
 
 @attrs.define(eq=False)
@@ -178,7 +175,7 @@ class Supervising(GenServer, ABC):
                 if again is not None and again.restarting:
                     await self._perform(self._policy.again(again, self._children.values(), _now()), again)
             case _:
-                log.error("unexpected_message", server=type(self).__qualname__, pid=self_pid(), message=message)
+                unexpected_message(current(), message, level="error")
 
     async def _ended(self, child: Child, pid: Pid, reason: Reason) -> None:
         child.pid = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydist import Alias, Pid, exit, monitor, receive, self_pid, send, spawn  # noqa: A004  # OTP's name
+from pydist import Alias, Pid, Via, cast, exit, monitor, receive, self_pid, send, spawn  # noqa: A004  # OTP's name
 from pydist.dead_letters import DeadLetter, DeadLetters
 from pydist.messaging import acting
 from tests.helpers import end, in_process
@@ -78,3 +78,30 @@ def test_a_dead_letter_that_nobody_gets_is_only_counted() -> None:
     letters.listeners["test"] = listener
     letters.add(pid, "hello", "noproc")
     assert (told, letters.counts) == ([lost], {"noproc": 1, "mailbox_full": 1})
+
+
+class NoNames:
+    """Names that nobody has."""
+
+    @staticmethod
+    def register_name(key: Any, pid: Pid, /) -> bool:
+        return False
+
+    @staticmethod
+    def unregister_name(key: Any, /) -> None: ...
+
+    @staticmethod
+    def whereis_name(key: Any, /) -> Pid | None:
+        return None
+
+
+@in_process
+async def test_a_cast_to_a_name_that_nobody_has_is_one_whoever_keeps_the_name() -> None:
+    found = _listen()
+    via = Via(NoNames(), "key")
+    cast("nobody", "hello")
+    cast(via, "hello")
+    assert [(target, message.message, reason) for target, message, reason in found] == [
+        (("nobody", self_pid().node), "hello", "unknown_name"),
+        (via, "hello", "unknown_name"),
+    ]

@@ -186,8 +186,9 @@ def test_a_message_that_no_handler_knows_is_logged_and_dropped(logs: list[EventD
         {
             "event": "unexpected_message",
             "log_level": "warning",
-            "server": "GenServer",
             "pid": pids[0],
+            "name": None,
+            "label": "GenServer",
             "message": Note("odd"),
         }
     ]
