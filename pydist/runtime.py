@@ -144,7 +144,7 @@ class Runtime(ProcessTable[Process]):
         self.loop = loop
         self.scheduler = Scheduler(loop)
         self.timers = Timers(loop)
-        self.message_timers = MessageTimers(self.timers, self.send)
+        self.message_timers = MessageTimers(self.timers, self.send_timed)
         self.names: Names[Process] = Names()
         self.published: dict[int, Any] = {}
         """What processes let others read without being asked, by the number of the pid."""
@@ -241,6 +241,14 @@ class Runtime(ProcessTable[Process]):
             self.outward.send_alias(alias, message)
         else:
             self.dead_letter(alias, message, self._why_nobody(alias.pid))
+
+    def send_timed(self, target: Pid | RegisteredName, message: Any) -> None:
+        """The message of a timer: somebody has asked for it, so a bounded mailbox takes it however full it is."""
+        process = self.process(target) if isinstance(target, Pid) else self._holder(target)
+        if process is None:
+            self.send(target, message)
+        else:
+            process.admit(message)
 
     def send_urgently(self, target: Alias, message: Any) -> None:
         """Send a message that asks for priority: it has none on other nodes, which are not told."""

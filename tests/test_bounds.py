@@ -12,6 +12,7 @@ from pydist import (
     Down,
     Exited,
     Pid,
+    Timeout,
     alias,
     bound_mailbox,
     exit,  # noqa: A004  # OTP's name
@@ -21,6 +22,7 @@ from pydist import (
     self_pid,
     send,
     spawn,
+    start_timer,
     trap_exit,
 )
 from pydist.bounds import WhenFull
@@ -92,6 +94,7 @@ def test_what_the_process_has_asked_for_is_let_in_and_kept(when_full: WhenFull) 
         linked = spawn(wait, link=True)
         watched, ref = spawn(wait, monitor=True)
         here: Alias = alias()
+        timer = start_timer(2.5, self_pid(), "time")
         await passed(1)
         bound_mailbox(1, when_full)
         exit(linked, "gone")
@@ -101,9 +104,11 @@ def test_what_the_process_has_asked_for_is_let_in_and_kept(when_full: WhenFull) 
         for number in range(3):
             send(self_pid(), number)
         asked = [Exited(linked, "gone"), (here.ref, "reply")]
+        await passed(1)
+        asked.append(Timeout(timer, "time"))
         assert [message for message in mailbox() if message in asked] == asked
         assert [type(message) for message in mailbox() if getattr(message, "ref", None) == ref] == [Down]
-        assert len(mailbox()) == 3
+        assert len(mailbox()) == 4
 
     main()
 

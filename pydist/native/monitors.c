@@ -1,7 +1,8 @@
 /* The signals of a monitor, and of the alias that may end with it: see task_state.py. */
 #include "native.h"
 
-static PyObject *str_demonitor, *str_reply_demonitor, *str_reply, *str_send_demonitor, *str_late, *str_calm;
+static PyObject *str_demonitor, *str_reply_demonitor, *str_reply, *str_send_demonitor, *str_late, *str_calm,
+    *str_send_down;
 
 /* The tables of `self`, made on first use; borrowed. */
 static RelationTables *
@@ -177,6 +178,29 @@ state_receive_down(TaskState *self, PyObject *const *args, Py_ssize_t nargs)
     return admitted;
 }
 
+/* `self` has ended, with its place in the table free: fire all monitors on it. */
+int
+tell_watchers(TaskState *self)
+{
+    RelationTables *relations = (RelationTables *)self->relations;
+    self->relations = Py_NewRef(Py_None);
+    Py_ssize_t position = 0;
+    PyObject *ref, *watcher; /* borrowed; nothing below touches this table, which nobody else knows any more */
+    int failed = 0;
+    while (!failed && relations->watchers != NULL && PyDict_Next(relations->watchers, &position, &ref, &watcher)) {
+        PyObject *pid = PyTuple_GET_ITEM(watcher, 0), *address = PyTuple_GET_ITEM(watcher, 1);
+        TaskState *local = table_find((ProcessTable *)self->home, (Identifier *)pid);
+        PyObject *args[] = {ref, address, self->exit_reason};
+        PyObject *told = local != NULL ? state_receive_down(local, args, 3)
+                                       : PyObject_CallMethodObjArgs(self->home, str_send_down, address, pid, ref,
+                                                                    self->exit_reason, NULL);
+        failed = told == NULL;
+        Py_XDECREF(told);
+    }
+    Py_DECREF(relations);
+    return failed ? -1 : 0;
+}
+
 PyObject *
 state_deliver_alias(TaskState *self, PyObject *const *args, Py_ssize_t nargs)
 {
@@ -209,6 +233,7 @@ monitors_ready(void)
     str_reply_demonitor = PyUnicode_InternFromString("reply_demonitor");
     str_reply = PyUnicode_InternFromString("reply");
     str_send_demonitor = PyUnicode_InternFromString("send_demonitor");
+    str_send_down = PyUnicode_InternFromString("send_down");
     str_calm = PyUnicode_InternFromString("calm");
     str_late = PyUnicode_InternFromString("late");
     return PyErr_Occurred() == NULL ? 0 : -1;

@@ -176,6 +176,7 @@ PyObject *state_watch(TaskState *state, PyObject *const *args, Py_ssize_t nargs)
 PyObject *state_remove_monitor(TaskState *state, PyObject *ref);
 PyObject *state_receive_down(TaskState *state, PyObject *const *args, Py_ssize_t nargs);
 PyObject *state_deliver_alias(TaskState *state, PyObject *const *args, Py_ssize_t nargs);
+int tell_watchers(TaskState *state);
 TaskState *table_find(ProcessTable *table, Identifier *pid);
 int table_strike(ProcessTable *table, TaskState *process);
 

@@ -128,12 +128,23 @@ done(PyObject *answer)
     return answer == NULL ? -1 : 0;
 }
 
-/* The coroutine has returned, nobody is to hear of it, and it holds nothing: what Process.ended comes to then. */
+static bool
+is_empty(const PyObject *table)
+{
+    return table == NULL || PyDict_GET_SIZE(table) == 0;
+}
+
+/* The coroutine has returned, only those who monitor it are to hear of it, and it holds nothing: Process.ended comes to
+ * what end_plainly does. */
 static bool
 ends_plainly(const TaskState *task)
 {
-    return !task->over && !task->dying && !task->holding && task->relations == Py_None && task->callbacks == Py_None &&
-           task->timer == Py_None && PyObject_TypeCheck(task->home, &ProcessTableType);
+    if (task->over || task->dying || task->holding || task->callbacks != Py_None || task->timer != Py_None ||
+        !PyObject_TypeCheck(task->home, &ProcessTableType)) {
+        return false;
+    }
+    const RelationTables *relations = (RelationTables *)task->relations;
+    return task->relations == Py_None || (is_empty(relations->links) && is_empty(relations->monitors));
 }
 
 static int
@@ -143,7 +154,10 @@ end_plainly(TaskState *task, PyObject *result)
     Py_SETREF(task->result, Py_NewRef(result));
     Py_SETREF(task->aliases, Py_NewRef(Py_None));
     Py_SETREF(task->coroutine, Py_NewRef(Py_None));
-    return table_strike((ProcessTable *)task->home, task);
+    if (table_strike((ProcessTable *)task->home, task) < 0) {
+        return -1;
+    }
+    return task->relations == Py_None ? 0 : tell_watchers(task);
 }
 
 /* Hand a step's outcome on. Steals `result`. */
