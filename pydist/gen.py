@@ -13,7 +13,7 @@
                 await echo.loop(starter.parent)
             except Stop as stop:
                 await stopped(stop, echo.terminate, echo.report)
-            except (Exit, Exception) as error:
+            except (CancelledError, Exception) as error:
                 await failed(error, echo.terminate, echo.report)
                 raise
 
@@ -97,7 +97,7 @@ class Starter:
             self._ignored = True
             await self._unregister()
             raise Exit(NORMAL) from None
-        except (Exit, Exception):
+        except (CancelledError, Exception):
             await self._unregister()
             raise
         assert self.ref is not None  # noqa: S101  # see there
@@ -241,7 +241,7 @@ async def stopped(stop: Stop, terminate: Terminate, report: Report = _no_report)
     raise Exit(stop.reason) from stop
 
 
-async def failed(error: Exit | Exception, terminate: Terminate, report: Report = _no_report) -> None:
+async def failed(error: CancelledError | Exception, terminate: Terminate, report: Report = _no_report) -> None:
     """A handler has raised `error`: clean up. Not on an exit signal, which only ends a process that does not trap."""
     if not current().dying:
         await _clean_up(_reason_of(error), terminate, report)
@@ -251,12 +251,12 @@ async def _clean_up(reason: Reason, terminate: Terminate, report: Report) -> Non
     """Report the end with its reason: that of the clean-up, if that fails."""
     try:
         await terminate(reason)
-    except (Exit, Exception) as error:
+    except (CancelledError, Exception) as error:
         if not current().dying:
             report(_reason_of(error))
         raise
     report(reason)
 
 
-def _reason_of(error: Exit | Exception) -> Reason:
+def _reason_of(error: CancelledError | Exception) -> Reason:
     return error.reason if isinstance(error, Exit) else crash_of(error)

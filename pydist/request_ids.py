@@ -115,6 +115,7 @@ def send_request(server: Server, request: Request[R]) -> RequestId[R]:
 
 def begin_request(envelope: type[Any], server: Server, request: Request[R], timeout: float | None) -> RequestId[R]:
     """As `send_request`, in an envelope of any class; the server is told that its caller waits `timeout` seconds."""
+    check_timeout(timeout)
     process, runtime = acting()
     target = locate(server)
     if target is None:
@@ -129,6 +130,14 @@ def begin_request(envelope: type[Any], server: Server, request: Request[R], time
         give_up(process, ref)
         raise
     return RequestId(process.pid, ref, server, target, request)
+
+
+def check_timeout(timeout: object) -> None:
+    """Before anything is sent: raise TypeError for what is no number, ValueError for what is no time."""
+    if timeout is not None and not isinstance(timeout, int | float):
+        raise TypeError(f"a timeout is a number of seconds or None, not {timeout!r}")
+    if timeout != timeout:  # noqa: PLR0124  # it is not a number
+        raise ValueError(f"a timeout is a number of seconds or None, not {timeout!r}")
 
 
 async def receive_response(request: RequestId[R], timeout: float | None = DEFAULT_TIMEOUT) -> R:

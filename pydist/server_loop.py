@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import CancelledError
 from collections import deque
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -9,7 +10,6 @@ from typing import Any, ClassVar, Final, NoReturn, Protocol
 
 from pydist import reports
 from pydist.calls import Call, Caller, Cast, reply
-from pydist.errors import Exit
 from pydist.gen import NO_REPLY, Starter, Stop, failed, stopped
 from pydist.mailbox import MISSING
 from pydist.message import Request
@@ -135,7 +135,7 @@ async def serve(server: Handlers, coming: Coming, init: Callable[[], Awaitable[o
                 await _take(server, coming, message, starter.parent)
     except Stop as stop:
         await _stop(server, stop, coming.at(message))
-    except (Exit, Exception) as error:
+    except (CancelledError, Exception) as error:
         await _fail(server, error, coming.at(message))
         raise
 
@@ -161,7 +161,7 @@ async def _stop(server: Handlers, stop: Stop, message: Any) -> NoReturn:
     await stopped(stop, server.terminate, partial(_report, server, message))
 
 
-async def _fail(server: Handlers, error: Exit | Exception, message: Any) -> None:
+async def _fail(server: Handlers, error: CancelledError | Exception, message: Any) -> None:
     current().last_message = message
     await failed(error, server.terminate, partial(_report, server, message))
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import structlog
 
 from pydist.calls import reply
-from pydist.core.debugging import Debug, Event
+from pydist.core.debugging import Debug, SysEvent
 from pydist.errors import EncodeError
 from pydist.gen import Stop
 from pydist.messaging import acting, receive
@@ -77,7 +77,7 @@ class SystemSide:
 
     def note(self, kind: str, term: Any, peer: Pid | None = None) -> None:
         """The behaviour does something while it is debugged."""
-        event = Event(kind, term, peer)
+        event = SysEvent(kind, term, peer)
         if self._debug.tracing:
             log.info("sys_trace", server=self._process.label, pid=self._process.pid, kind=kind, term=term, peer=peer)
         self._debug.note(event, self._process.label)

@@ -18,7 +18,7 @@ from typing import Any, Literal, TypeVar, overload
 
 from pydist.addresses import Server, locate
 from pydist.calls import DEFAULT_TIMEOUT, is_self, nobody
-from pydist.core.debugging import LOGGED, Event, Hook, Statistics
+from pydist.core.debugging import LOGGED, Hook, Statistics, SysEvent
 from pydist.errors import CallError, CallingSelf, CallTimeout, EncodeError
 from pydist.message import Request
 from pydist.messaging import acting, receive
@@ -154,12 +154,12 @@ async def trace(server: Server, flag: bool, timeout: float | None = DEFAULT_TIME
 
 
 @overload
-async def log(server: Server, flag: Literal["get"], timeout: float | None = ...) -> list[Event]: ...
+async def log(server: Server, flag: Literal["get"], timeout: float | None = ...) -> list[SysEvent]: ...
 @overload
 async def log(server: Server, flag: bool | int, timeout: float | None = ...) -> None: ...
 async def log(
     server: Server, flag: bool | int | Literal["get"], timeout: float | None = DEFAULT_TIMEOUT
-) -> list[Event] | None:
+) -> list[SysEvent] | None:
     """Have a behaviour keep its last events, or show them (`sys:log/3`).
 
     Args:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from pydist.calls import Caller
-from pydist.core.debugging import Event, Hook, Statistics
+from pydist.core.debugging import Hook, Statistics, SysEvent
 from pydist.message import Envelope, Message, Request
 from pydist.terms import Pid, Reason
 
@@ -78,7 +78,7 @@ class Keep(Request[None], tag="$sys_log"):
     """None for no longer."""
 
 
-class Kept(Request[list[Event]], tag="$sys_logged"):
+class Kept(Request[list[SysEvent]], tag="$sys_logged"):
     pass
 
 

@@ -18,7 +18,7 @@ LOGGED: Final = 10
 """How many events a log keeps if nobody says otherwise."""
 
 
-class Event(Message, tag="$sys_event"):
+class SysEvent(Message, tag="$sys_event"):
     """One thing that a behaviour has done."""
 
     kind: str
@@ -38,7 +38,7 @@ class Statistics(Message, tag="$sys_statistics"):
     messages_out: int
 
 
-Hook: TypeAlias = Callable[[Any, Event, str], Any]
+Hook: TypeAlias = Callable[[Any, SysEvent, str], Any]
 """`hook(state, event, label)` returns its next state, or None when it has seen enough."""
 
 
@@ -49,7 +49,7 @@ class Debug:
 
     def __init__(self) -> None:
         self.tracing = False
-        self._last: deque[Event] | None = None
+        self._last: deque[SysEvent] | None = None
         self._since: float | None = None
         self._counts = {"in": 0, "out": 0}
         self._hooks: dict[Any, tuple[Hook, Any]] = {}
@@ -58,7 +58,7 @@ class Debug:
         """Whether any option is on."""
         return self.tracing or self._last is not None or self._since is not None or bool(self._hooks)
 
-    def note(self, event: Event, label: str) -> None:
+    def note(self, event: SysEvent, label: str) -> None:
         """`event` has happened in the behaviour called `label`. A hook that raises is removed."""
         if self._last is not None:
             self._last.append(event)
@@ -77,7 +77,7 @@ class Debug:
         """Keep the last `limit` events, with those that are kept already; None for none."""
         self._last = None if limit is None else deque(self._last or (), limit)
 
-    def kept(self) -> list[Event]:
+    def kept(self) -> list[SysEvent]:
         """The events that are kept, oldest first."""
         return list(self._last or ())
 

@@ -114,6 +114,11 @@ def _raise_in_call(pid: Pid, error: BaseException) -> None:
         pytest.param(lambda: Stop(NORMAL), NORMAL, id="Stop normal"),
         pytest.param(lambda: Exit("enough"), "enough", id="Exit"),
         pytest.param(lambda: KeyError("x"), ("KeyError", "'x'"), id="an error"),
+        pytest.param(
+            lambda: asyncio.CancelledError("by another"),
+            ("asyncio.exceptions.CancelledError", "by another"),
+            id="a future that was cancelled",
+        ),
     ],
 )
 def test_a_handler_ends_the_server_by_raising_and_it_cleans_up(

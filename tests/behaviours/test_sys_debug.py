@@ -9,13 +9,13 @@ from structlog.typing import EventDict
 
 from pydist import self_pid, send, sys_messages
 from pydist.calls import Call, Cast, call, cast
-from pydist.core.debugging import Event, Statistics
+from pydist.core.debugging import Statistics, SysEvent
 from tests.behaviours.test_gen_server_continue import Diary, Do
 from tests.counter import Add, Counter, Total
 from tests.helpers import in_process, passed
 
 
-def shape(event: Event) -> Any:
+def shape(event: SysEvent) -> Any:
     """An event with the message alone, without the envelope."""
     match event.term:
         case Call(_, request):
@@ -121,7 +121,7 @@ def test_a_behaviour_logs_its_events_while_it_is_traced(logs: list[EventDict]) -
 
 @in_process
 async def test_a_hook_sees_each_event_until_it_has_seen_enough() -> None:
-    def three(state: Any, event: Event, label: str) -> Any:
+    def three(state: Any, event: SysEvent, label: str) -> Any:
         seen.append((state, event.term, label))
         return None if state == 3 else state + 1
 
@@ -137,11 +137,11 @@ async def test_a_hook_sees_each_event_until_it_has_seen_enough() -> None:
 
 @in_process
 async def test_a_hook_that_fails_or_is_removed_is_called_no_longer() -> None:
-    def fails(state: Any, event: Event, label: str) -> Any:
+    def fails(state: Any, event: SysEvent, label: str) -> Any:
         seen.append(("fails", event.term))
         raise ValueError
 
-    def goes_on(state: Any, event: Event, label: str) -> Any:
+    def goes_on(state: Any, event: SysEvent, label: str) -> Any:
         seen.append(("goes on", event.term))
         return state
 

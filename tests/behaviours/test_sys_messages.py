@@ -18,6 +18,7 @@ from pydist import (
     CallError,
     CallingSelf,
     CallTimeout,
+    Exit,
     Exited,
     GenServer,
     NoProcess,
@@ -309,6 +310,15 @@ async def test_to_stop_takes_the_reason_normal_and_as_long_as_it_takes() -> None
 
 
 @in_process
+async def test_a_time_that_is_none_stops_nobody() -> None:
+    server = await Counter.start()
+    for timeout in ("5", float("nan")):
+        with pytest.raises((TypeError, ValueError), match=r"a timeout is a number of seconds or None, not"):
+            await stop(server, timeout=timeout)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # the point of the test
+    assert is_alive(server)
+
+
+@in_process
 async def test_a_server_that_does_not_end_in_time_ends_all_the_same() -> None:
     class Slow(GenServer):
         async def handle_cast(self, message: Any, /) -> None:
@@ -371,11 +381,12 @@ class How(Request[Any]):
 
 
 @pytest.mark.parametrize("reason", [NORMAL, SHUTDOWN, (SHUTDOWN, "detail")])
-def test_an_end_as_it_should_be_is_not_reported(reason: Any, logs: list[EventDict]) -> None:
+@pytest.mark.parametrize("kind", [Stop, Exit])
+def test_an_end_as_it_should_be_is_not_reported(reason: Any, kind: type[BaseException], logs: list[EventDict]) -> None:
     @in_process
     async def check() -> None:
         server = await Fails.start()
-        send(server, Stop(reason))
+        send(server, kind(reason))
         assert await ended(server) == reason
 
     check()

@@ -34,6 +34,9 @@ from pydist import (
     Ref,
     Registry,
     Request,
+    RequestId,
+    RequestIds,
+    Response,
     Returned,
     StateTimeout,
     Supervisor,
@@ -47,33 +50,42 @@ from pydist import (
     call,
     cancel_timer,
     cast,
+    check_response,
     child,
     count_children,
     demonitor,
     ensure_all_started,
     get_application,
+    get_status,
     in_state,
     keep_state,
     make_ref,
     monitor,
+    multi_call,
     next_state,
     pg,
     receive,
+    receive_response,
     repeat_state,
     reply,
     send,
     send_after,
     send_interval,
+    send_request,
     serve_applications,
     spawn,
     start_child,
     start_timer,
+    stop,
     stop_machine,
+    sys_messages,
     unalias,
+    wait_response,
     whereis,
     which_applications,
     which_children,
 )
+from pydist.core.debugging import Statistics, SysEvent
 
 
 class Joined(Message):
@@ -145,6 +157,28 @@ async def calls(server: Pid) -> None:
     assert_type(await call(server, Increment(2)), int)
     assert_type(await call("name", Increment(by=2), timeout=None), int)
     assert_type(await call(("name", "a@host"), Names(), 1.5), list[str])
+    request = send_request(server, Increment(2))
+    assert_type(request, RequestId[int])
+    assert_type(await receive_response(request), int)
+    assert_type(await wait_response(request, None), int)
+    answer = check_response("message", request)
+    assert_type(answer, Response[int] | None)
+    requests: RequestIds[int] = RequestIds()
+    requests.add(request, label="the first")
+    assert_type((await requests.receive(1)).result(), int)
+    replies, silent = await multi_call("name", Names(), timeout=2)
+    assert_type(replies, dict[str, list[str]])
+    assert_type(silent, list[str])
+
+
+async def looks(server: Pid) -> None:
+    assert_type(await sys_messages.statistics(server, "get"), Statistics | None)
+    assert_type(await sys_messages.log(server, "get"), list[SysEvent])
+    assert_type((await get_status(server)).suspended, bool)
+    await stop(server, "enough", timeout=2)
+    monitored, ref = await NoParameters.start_monitor(name="name", start_timeout=2)
+    assert_type(monitored, Pid)
+    assert_type(ref, Ref)
     assert_type(await call(server, Find("x")), Pid | None)
     cast(server, Joined(server))
     send(("name", "a@host"), Joined(server, room="hall"))
