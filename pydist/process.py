@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from math import inf
 from traceback import format_exception
+from types import TracebackType
 from typing import Any, Protocol, cast
 
 from pydist import reports
@@ -309,8 +310,15 @@ def _text(exception: BaseException) -> str:
         return f"<{type(exception).__qualname__} has no text>"
 
 
+def _from_its_own_code(frames: TracebackType | None) -> TracebackType | None:
+    """Without the scheduler's frames, of which the C twin has none."""
+    while frames is not None and frames.tb_frame.f_globals.get("__name__") == Scheduler.__module__:
+        frames = frames.tb_next
+    return frames
+
+
 def _traceback(exception: BaseException) -> str:
     try:
-        return "".join(format_exception(exception))
+        return "".join(format_exception(type(exception), exception, _from_its_own_code(exception.__traceback__)))
     except BaseException:  # noqa: BLE001  # see above
         return f"<{type(exception).__qualname__} has no traceback>"

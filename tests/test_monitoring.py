@@ -22,6 +22,7 @@ from pydist import (
     NodeStartError,
     Pid,
     SchedulerLag,
+    bound_mailbox,
     dead_letters,
     exit,  # noqa: A004  # OTP's name
     is_alive,
@@ -67,6 +68,17 @@ async def test_a_dead_letter_comes_as_a_message_and_is_counted() -> None:
         DeadLetter(("nobody", dead.node), "hello", "unknown_name"),
     ]
     assert dead_letters() == {"noproc": 1, "unknown_name": 1}
+
+
+@in_process
+async def test_a_listener_whose_mailbox_is_full_hears_no_more_and_nothing_goes_round() -> None:
+    bound_mailbox(1)
+    system_monitor(dead_letters=True)
+    dead = spawn(_waits)
+    await end(dead, "boom")
+    for number in range(3):
+        send(dead, number)
+    assert (mailbox(), dead_letters()) == ([DeadLetter(dead, 0, "noproc")], {"noproc": 3, "mailbox_full": 2})
 
 
 @in_process

@@ -133,6 +133,17 @@ async def test_a_crash_report_of_an_exit_says_where_it_was_raised(logs: list[Eve
 
 
 @in_process
+async def test_a_traceback_begins_with_the_function_that_the_process_runs() -> None:
+    async def fails() -> None:
+        raise ValueError("boom")
+
+    crash: Crash = await ended(spawn(fails))
+    lines = crash.traceback.splitlines()
+    assert [line.split(" in ")[1] for line in lines if line.startswith("  File")] == ["fails"]
+    assert (lines[0], lines[-1]) == ("Traceback (most recent call last):", "ValueError: boom")
+
+
+@in_process
 async def test_who_is_ended_by_a_signal_has_not_crashed(logs: list[EventDict]) -> None:
     pid = spawn(_waits)
     ref = monitor(pid)
