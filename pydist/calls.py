@@ -184,6 +184,14 @@ def reply(caller: Caller, value: Any) -> None:
 # -- the parts of which calls, and requests that are awaited later, are made
 
 
+def check_timeout(timeout: object) -> None:
+    """Before anything is sent: raise TypeError for what is no number, ValueError for what is no time."""
+    if timeout is not None and not isinstance(timeout, int | float):
+        raise TypeError(f"a timeout is a number of seconds or None, not {timeout!r}")
+    if timeout != timeout:  # noqa: PLR0124  # it is not a number
+        raise ValueError(f"a timeout is a number of seconds or None, not {timeout!r}")
+
+
 def node_of(target: Pid | RegisteredName) -> str:
     """Where it lives."""
     return target.node if isinstance(target, Pid) else target[1]

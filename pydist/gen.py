@@ -28,7 +28,7 @@ from inspect import isawaitable
 from typing import Any, Final, NoReturn, TypeAlias, TypeVar
 
 from pydist.addresses import Name, Via, holder
-from pydist.calls import Caller, reply
+from pydist.calls import Caller, check_timeout, reply
 from pydist.errors import AlreadyStarted, Exit, StartError
 from pydist.message import Message
 from pydist.messaging import acting, current, receive, send
@@ -40,7 +40,7 @@ from pydist.primitives import (
     unlink,
 )
 from pydist.process import Process, crash_of
-from pydist.terms import KILL, NORMAL, Atom, Crash, Exited, Pid, Reason, Ref
+from pydist.terms import KILL, NORMAL, Alias, Atom, Crash, Exited, Pid, Reason, Ref
 
 T = TypeVar("T")
 
@@ -101,7 +101,7 @@ class Starter:
             await self._unregister()
             raise
         assert self.ref is not None  # noqa: S101  # see there
-        send(self.pid, Started(self.ref))
+        send(Alias(self.pid, self.ref), Started(self.ref))
         return result
 
     async def _register(self) -> None:
@@ -168,6 +168,7 @@ async def start_monitor(serve: Serve, name: Name | None = None, *, label: str, t
 async def _start(
     serve: Serve, name: Name | None, label: str, *, link: bool, timeout: float | None
 ) -> tuple[Pid, Ref] | None:
+    check_timeout(timeout)
     process, runtime = acting()
     taken_by = None if name is None else holder(name)
     if taken_by is not None:
@@ -190,15 +191,18 @@ async def _start(
 
 async def _answer(process: Process, pid: Pid, ref: Ref, label: str, timeout: float | None) -> Any:
     """`Started` or `Down`. Who waits no longer, kills what it was starting."""
+    process.open_alias(ref, "reply")  # what comes by it is let into a full mailbox, too
     try:
         return await receive(ref, timeout)
     except TimeoutError:
         _abandon(process, pid, ref)
         raise StartError(Atom("timeout"), f"{label} did not start: its init took longer than {timeout} s") from None
-    except CancelledError:
+    except BaseException:
         if not process.dying:
             _abandon(process, pid, ref)
         raise
+    finally:
+        process.close_alias(ref)
 
 
 def _abandon(process: Process, pid: Pid, ref: Ref) -> None:

@@ -29,6 +29,7 @@ from pydist.calls import (
     Call,
     Caller,
     Reply,
+    check_timeout,
     failure,
     give_up,
     nobody,
@@ -130,14 +131,6 @@ def begin_request(envelope: type[Any], server: Server, request: Request[R], time
         give_up(process, ref)
         raise
     return RequestId(process.pid, ref, server, target, request)
-
-
-def check_timeout(timeout: object) -> None:
-    """Before anything is sent: raise TypeError for what is no number, ValueError for what is no time."""
-    if timeout is not None and not isinstance(timeout, int | float):
-        raise TypeError(f"a timeout is a number of seconds or None, not {timeout!r}")
-    if timeout != timeout:  # noqa: PLR0124  # it is not a number
-        raise ValueError(f"a timeout is a number of seconds or None, not {timeout!r}")
 
 
 async def receive_response(request: RequestId[R], timeout: float | None = DEFAULT_TIMEOUT) -> R:

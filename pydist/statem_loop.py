@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from asyncio import CancelledError
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, Generic, Never, NoReturn, Protocol, TypeVar
 
@@ -12,7 +13,7 @@ from pydist import reports
 from pydist.calls import Call, Cast, reply
 from pydist.core.statem import Callback, CancelTimer, Effect, End, Reply, StartTimer, StateMachine
 from pydist.core.transition import KEEP, Transition
-from pydist.errors import BadTransition, Exit
+from pydist.errors import BadTransition
 from pydist.gen import NO_REPLY, Starter, Stop, failed, stopped
 from pydist.mailbox import MISSING
 from pydist.messaging import acting, current, receive
@@ -58,7 +59,7 @@ async def serve(
         await driver.run()
     except Stop as stop:
         await stopped(stop, driver.terminate, driver.report)
-    except (Exit, Exception) as error:
+    except (CancelledError, Exception) as error:
         current().last_message = driver.event
         await failed(error, driver.terminate, driver.report)
         raise

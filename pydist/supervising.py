@@ -84,6 +84,7 @@ class TryAgain(Message, tag="$try_again"):
 class Supervising(GenServer, ABC):
     """The base of all supervisors; see the head of this file. Subclasses say how children are known and kept."""
 
+    behaviour: ClassVar[str] = "Supervisor"
     child_kind: ClassVar[Kind] = "supervisor"
 
     def _set_up(self, policy: RestartPolicy, first: tuple[Any, ...] = ()) -> None:

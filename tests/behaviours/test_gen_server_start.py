@@ -38,6 +38,7 @@ from pydist import (
     trap_exit,
     whereis,
 )
+from pydist.primitives import bound_mailbox
 from tests.helpers import end, ended, in_process, links_and_monitors, mailbox, now, passed, plain
 
 Start = Callable[..., Awaitable[Pid]]
@@ -460,3 +461,22 @@ async def test_a_module_that_fails_to_register_fails_the_start() -> None:
 
     with pytest.raises(StartError, match="Slow did not start: OSError: no table"):
         await Slow.start(1, name=Via(Broken(), "key"))
+
+
+@in_process
+async def test_a_process_with_a_full_mailbox_can_start_a_server() -> None:
+    bound_mailbox(1)
+    for word in ("one", "two"):
+        send(self_pid(), word)
+    server, ref = await Slow.start_monitor(1)
+    assert (mailbox(), links_and_monitors()) == (["one"], (0, 1, 0, 0))
+    exit(server, "enough")
+    assert (await receive(ref)).reason == "enough"
+
+
+@in_process
+async def test_a_time_that_is_none_starts_nobody() -> None:
+    for timeout in ("5", float("nan")):
+        with pytest.raises((TypeError, ValueError), match="a timeout is a number of seconds or None, not"):
+            await Slow.start(0, name="slow", start_timeout=timeout)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # the point of the test
+    assert (whereis("slow"), links_and_monitors()) == (None, (0, 0, 0, 0))

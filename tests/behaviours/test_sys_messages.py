@@ -232,7 +232,7 @@ async def test_a_supervisor_can_be_looked_into_and_held() -> None:
     assert (whereis("counter"), (await get_status(supervisor)).message_queue_length) == (None, 1)
     await resume(supervisor)
     await passed(1)
-    assert whereis("counter") is not None
+    assert (whereis("counter") is not None, (await get_status(supervisor)).behaviour) == (True, "Supervisor")
 
 
 # -- what goes wrong
