@@ -50,6 +50,9 @@ class Table:
         self.linked_before: set[Pid] = set()
         """Whose link is not ours to remove: the one who started the registry, for example."""
 
+    def __repr__(self) -> str:
+        return f"<Table {self.name!r} with {len(self.entries)} entries>"
+
     def _lives(self, pid: Pid) -> bool:
         return self.runtime.process(pid) is not None
 

@@ -27,6 +27,7 @@ from pydist import (
     call,
     child,
     exit,  # noqa: A004  # OTP's name
+    get_state,
     is_alive,
     link,
     published,
@@ -228,6 +229,13 @@ async def test_a_supervisor_stops_a_registry() -> None:
     trap_exit(True)
     await end(supervisor, SHUTDOWN)
     assert [is_alive(each) for each in (owner, pid)] == [False, False]
+
+
+@in_process
+async def test_one_that_looks_inside_sees_which_registry_it_is_and_how_large() -> None:
+    rooms = await registry()
+    rooms.register("lobby")
+    assert repr(await get_state("rooms")) == "{'_table': <Table 'rooms' with 1 entries>}"
 
 
 # -- names of servers
