@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from benchmarks import scaling
 from benchmarks.beam import PROGRAMS, beam_side, is_installed
 from benchmarks.cases import UnknownCase, cases_named
 from benchmarks.children import ChildFailed
@@ -17,6 +18,7 @@ from benchmarks.pydist_side import pydist_side
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+QUICK_SIZES: Final = (10, 1_000)
 RESULTS: Final = Path(__file__).parent / "results.json"
 
 
@@ -39,6 +41,8 @@ def _bench(asked: argparse.Namespace) -> int:
             sides.append(stack.enter_context(beam_side()))
         results = run_cases(cases, sides, rounds=asked.rounds, quick=asked.quick)
     print(table(results))
+    if not asked.cases:
+        print(f"\n{scaling.table(QUICK_SIZES if asked.quick else scaling.SIZES)}")
     output = asked.output or (None if asked.quick or asked.cases else RESULTS)
     if output is not None:
         write_results(results, output)
