@@ -386,6 +386,15 @@ async def test_shutdown_gives_the_outcome_that_came_first() -> None:
 
 
 @in_process
+async def test_shutdown_of_a_task_that_has_shut_down_itself_is_one_too_and_leaves_nothing() -> None:
+    trap_exit(True)
+    task = Task.async_(fail, Exit(SHUTDOWN))
+    await passed(1)
+
+    assert (await task.shutdown(), quiet()) == (None, True)
+
+
+@in_process
 async def test_shutdown_gives_a_task_time_to_clean_up_and_then_kills_it() -> None:
     async def cleans(seconds: float) -> None:
         try:

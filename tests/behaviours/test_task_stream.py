@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import aclosing
 from threading import Thread
 from typing import Any
+from weakref import ref
 
 import pytest
 
@@ -26,6 +27,7 @@ from pydist import (
     TaskMisused,
     TaskStream,
     TaskTimeout,
+    exit,  # noqa: A004  # OTP's name
     monitor,
     receive,
     self_pid,
@@ -344,8 +346,8 @@ async def test_messages_of_others_are_left_alone() -> None:
 
 @in_process
 async def test_a_stream_can_be_closed_by_hand() -> None:
-    async with aclosing(Task.async_stream(sleep, [0, 1000, 1000])) as stream:
-        await anext(stream)
+    async with aclosing(Task.async_stream(sleep, [2, 1, 1000, 1000])) as stream:
+        assert await anext(stream) == Returned(2)
         assert others() == 2
 
     assert (await all_of(stream), quiet()) == ([], True)
@@ -371,6 +373,43 @@ async def test_a_stream_that_the_garbage_collector_finds_stops_its_tasks_in_the_
     await asyncio.sleep(0)
 
     assert quiet()
+
+
+@in_process
+async def test_a_consumer_that_is_told_to_exit_stops_its_tasks_before_it_cleans_up() -> None:
+    async def consumer() -> None:
+        stream = Task.async_stream(sleep, [1000, 1000])
+        try:
+            await anext(stream)
+        finally:
+            await asyncio.sleep(5)
+
+    pid = spawn(consumer)
+    await passed(1)
+    assert others() == 3
+    exit(pid, "enough")
+    await passed(1)
+    assert others() == 1
+
+
+@in_process
+async def test_inputs_are_let_go_with_their_tasks() -> None:
+    class Input:
+        pass
+
+    async def work(_: Input) -> None:
+        return
+
+    kept: list[ref[Input]] = []
+
+    def inputs() -> Iterator[Input]:
+        made = Input()
+        kept.append(ref(made))
+        yield made
+
+    assert await all_of(Task.async_stream(work, inputs(), timeout=1000)) == returned(None)
+    gc.collect()
+    assert [each() for each in kept] == [None]
 
 
 @in_process

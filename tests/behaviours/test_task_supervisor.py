@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from structlog.typing import EventDict
 
 from pydist import (
     KILL,
@@ -49,6 +50,7 @@ from pydist import (
 )
 from pydist.messaging import current
 from tests.helpers import end, ended, in_process, links_and_monitors, mailbox, now, passed, plain
+from tests.virtual_time import run_process
 
 ALONE = (1, 0, 0, 0)
 """Nothing but the link with the supervisor."""
@@ -282,8 +284,12 @@ async def test_without_a_supervisor_there_is_no_task() -> None:
         await TaskSupervisor.async_("nobody", wrong)
 
 
-@in_process
-async def test_an_owner_that_is_interrupted_while_it_starts_a_task_leaves_none() -> None:
+def test_an_owner_that_is_interrupted_while_it_starts_a_task_leaves_none(logs: list[EventDict]) -> None:
+    run_process(interrupted_start)
+    assert [each for each in logs if each["log_level"] == "error"] == []
+
+
+async def interrupted_start() -> None:
     ran: list[int] = []
 
     async def work() -> None:
