@@ -6,7 +6,9 @@ or, if it was suspended, when it is resumed.
 
 from __future__ import annotations
 
+from asyncio import CancelledError
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Protocol
 
 import structlog
@@ -77,10 +79,13 @@ class SystemSide:
 
     def note(self, kind: str, term: Any, peer: Pid | None = None) -> None:
         """The behaviour does something while it is debugged."""
-        event = SysEvent(kind, term, peer)
+        label, event = self._process.label, SysEvent(kind, term, peer)
         if self._debug.tracing:
-            log.info("sys_trace", server=self._process.label, pid=self._process.pid, kind=kind, term=term, peer=peer)
-        self._debug.note(event, self._process.label)
+            with suppress(Exception):  # no log may end who is looked at
+                log.info(
+                    "sys_trace", server=self._process.label, pid=self._process.pid, kind=kind, term=term, peer=peer
+                )
+        self._debug.note(event, label)
 
     async def handle(self, message: System) -> None:
         """Do what a system message asks for; returns when the behaviour is to go on.
@@ -101,7 +106,7 @@ class SystemSide:
     def _obey(self, message: System) -> None:
         try:
             answer = self._answer(message.request)
-        except Exception as error:  # noqa: BLE001  # the user's code, or a request that makes no sense
+        except (CancelledError, Exception) as error:  # noqa: BLE001  # the user's code
             answer = Failed(("callback_failed", crash_of(error)))
         try:
             reply(message.caller, answer)

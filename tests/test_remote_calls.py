@@ -27,6 +27,7 @@ from pydist import (
     self_pid,
     send,
 )
+from pydist.errors import Unreachable
 from pydist.transport.memory import MemoryNetwork
 
 Pair = tuple[Node, Node]
@@ -138,6 +139,24 @@ async def test_a_node_that_cannot_be_reached_fails_the_call(start_node: StartNod
     with pytest.raises(NodeDisconnected) as failure:
         await a.run(call, ("server", NOWHERE), Double(1))
     assert failure.value.reason == ("nodedown", NOWHERE)
+
+
+class Unplugged(MemoryNetwork):
+    """Reaches nobody, and counts how often it was asked to."""
+
+    dialled = 0
+
+    async def dial(self, *args: Any, **kwargs: Any) -> Any:
+        self.dialled += 1
+        raise Unreachable("the cable is out")
+
+
+async def test_a_call_to_a_node_that_cannot_be_reached_tries_to_connect_once(start_node: StartNode) -> None:
+    unplugged = Unplugged()
+    a, b = await start_node("a", network=unplugged), await start_node("b")
+    with pytest.raises(NodeDisconnected, match="the cable is out"):
+        await a.run(call, ("server", b.name), Double(1))
+    assert unplugged.dialled == 1
 
 
 async def test_a_lost_connection_fails_the_call_that_waits(

@@ -81,8 +81,11 @@ async def test_a_function_that_fails_leaves_the_state_as_it_was() -> None:
     def fails(state: Any) -> Any:
         raise ValueError("no")
 
+    def exits(state: Any) -> Any:
+        raise Exit("no")
+
     counter = await Counter.start(3)
-    for function, error in ((fails, ("ValueError", "no")), (len, None)):
+    for function, error in ((fails, ("ValueError", "no")), (exits, ("pydist.errors.Exit", "no")), (len, None)):
         with pytest.raises(CallError) as caught:
             await replace_state(counter, function)
         tag, crash = caught.value.reason
