@@ -162,7 +162,7 @@ async def _stop(server: Handlers, stop: Stop, message: Any) -> NoReturn:
 
 
 async def _fail(server: Handlers, error: CancelledError | Exception, message: Any) -> None:
-    current().last_message = message
+    current().last_message = _shown(message)
     await failed(error, server.terminate, partial(_report, server, message))
 
 
@@ -172,8 +172,13 @@ def _report(server: Handlers, message: Any, reason: Reason) -> None:
     client = message.caller.pid if type(message) is Call else None
     state = server.system_show_state()
     reports.terminate_report(
-        current(), reason, behaviour=server.behaviour, state=state, last_message=message, client=client
+        current(), reason, behaviour=server.behaviour, state=state, last_message=_shown(message), client=client
     )
+
+
+def _shown(message: Any) -> Any:
+    """A message as reports show it: of a call what is asked, since the report tells the client apart."""
+    return message.request if type(message) is Call else message
 
 
 def _expect_none(server: Handlers, handler: str, result: object) -> None:
