@@ -33,6 +33,8 @@ from pydist.terms import Pid, Reason
 class DynamicSupervisor(Supervising):
     """See the head of this file. Not subclassed: start it, and add children by `start_child`."""
 
+    behaviour = "DynamicSupervisor"
+
     @classmethod
     async def start_link(  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]  # it has its own options
         cls,

@@ -2,8 +2,8 @@
 
 A child whose start never returns keeps its supervisor waiting for ever, as in OTP: the supervisor serves nobody, and
 can't be stopped, since to start the next one, or to stop this one half-way, would break the order it stands for. OTP
-waits in silence; here the log says who is waited for, after 5 seconds and then each time that has doubled. A child that
-may hang belongs to one that gives it a time to start.
+waits in silence; here the log says who is waited for, after 5 seconds and then each time that has doubled. To a server
+that may hang a time to start is given: `child(Server, start_timeout=30.0)`.
 """
 
 from __future__ import annotations

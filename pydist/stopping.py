@@ -24,7 +24,7 @@ from pydist.primitives import (
 )
 from pydist.terms import KILL, SHUTDOWN, Down, Exited, Pid, Reason, Ref
 
-_BATCH: Final = 1000
+_BATCH: Final = 100
 """How many children are told to stop before others get their turn."""
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 import attrs
 
@@ -34,6 +34,7 @@ from pydist.gen_server import GenServer
 from pydist.message import Message, Request
 from pydist.messaging import acting, current, send
 from pydist.primitives import (
+    is_alive,
     self_pid,
     trap_exit,
 )
@@ -99,6 +100,22 @@ class Supervising(GenServer, ABC):
         self._first = first
         self._children: dict[ChildKey, Child] = {}
         """In the order of their start."""
+
+    @classmethod
+    async def start_monitor(cls, *_args: Any, **_options: Any) -> NoReturn:
+        """Not there: who watches a supervisor is the one above it."""
+        raise TypeError("a supervisor is started by start_link or start; monitor(pid) it then")
+
+    def format_status(self, state: Any, /) -> Any:  # noqa: ARG002  # its own words
+        """How it decides, and how many children it has."""
+        policy = self._policy
+        return {
+            "strategy": policy.strategy,
+            "intensity": policy.budget.intensity,
+            "period": policy.budget.period,
+            "auto_shutdown": policy.auto_shutdown,
+            "children": _count(self._children.values()),
+        }
 
     # -- how a subclass knows and keeps its children
 
@@ -247,10 +264,16 @@ def _count(children: Collection[Child]) -> dict[str, int]:
     supervisors = sum(each.spec.kind == "supervisor" for each in children)
     return {
         "specs": len(children),
-        "active": sum(each.pid is not None for each in children),
+        "active": sum(each.pid is not None and _lives(each.pid) for each in children),
         "supervisors": supervisors,
         "workers": len(children) - supervisors,
     }
+
+
+def _lives(pid: Pid) -> bool:
+    """A child of this node may have died unseen, if it has unlinked itself; one elsewhere is believed."""
+    _, runtime = acting()
+    return not runtime.is_local(pid) or is_alive(pid)
 
 
 def _crossing(answer: object) -> Failed:

@@ -6,6 +6,7 @@ Pure: `now` is an argument, and the answer is a `Plan` that the supervisor perfo
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from itertools import dropwhile
 from typing import Generic, Literal, Protocol, TypeAlias, TypeVar, get_args
@@ -74,12 +75,13 @@ class RestartBudget:
         check_whole("period", period, 1, "seconds")
         self.intensity = intensity
         self.period = period
-        self.restarts: list[int] = []
+        self.restarts: deque[int] = deque()
 
     def spend(self, now: float) -> bool:
         """Count a restart at `now` (seconds, monotonic); False if it is one too many."""
         second = int(now)
-        self.restarts = [past for past in self.restarts if past >= second - self.period]
+        while self.restarts and self.restarts[0] < second - self.period:
+            self.restarts.popleft()
         self.restarts.append(second)
         return len(self.restarts) <= self.intensity
 

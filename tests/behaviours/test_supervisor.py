@@ -14,6 +14,7 @@ from pydist import (
     SHUTDOWN,
     AlreadyStarted,
     Crash,
+    DynamicSupervisor,
     Exit,
     Exited,
     GenServer,
@@ -25,6 +26,7 @@ from pydist import (
     Via,
     child,
     exit,  # noqa: A004  # OTP's name
+    get_status,
     link,
     receive,
     register,
@@ -33,6 +35,7 @@ from pydist import (
     send,
     spawn,
     start_child,
+    stop,
     terminate_child,
     trap_exit,
     whereis,
@@ -216,6 +219,43 @@ async def test_children_are_told_to_shut_down() -> None:
     exit(parent, "enough")
     await ended(supervisor)
     assert reasons == [SHUTDOWN]
+
+
+@pytest.mark.parametrize("kind", [Supervisor, DynamicSupervisor])
+def test_a_supervisor_is_stopped_by_hand_as_any_server(kind: Any) -> None:
+    @in_process
+    async def check() -> None:
+        trap_exit(True)
+        journal = Journal()
+        supervisor = await kind.start_link()
+        await start_child(supervisor, worker(journal, "a"))
+        await stop(supervisor, SHUTDOWN)
+        assert (journal, mailbox()) == (ups("a") + downs("a"), [Exited(supervisor, SHUTDOWN)])
+
+    check()
+
+
+@pytest.mark.parametrize("kind", [Supervisor, DynamicSupervisor])
+def test_a_supervisor_is_not_started_with_a_monitor(kind: Any) -> None:
+    @in_process
+    async def check() -> None:
+        with pytest.raises(TypeError, match="a supervisor is started by start_link or start"):
+            await kind.start_monitor()
+
+    check()
+
+
+@in_process
+async def test_the_status_of_a_supervisor_says_how_it_decides_and_how_many_children_it_has() -> None:
+    supervisor = await Supervisor.start_link(workers(Journal(), "ab"), strategy="rest_for_one", intensity=7)
+    status = await get_status(supervisor)
+    assert status.state == {
+        "strategy": "rest_for_one",
+        "intensity": 7,
+        "period": 5,
+        "auto_shutdown": "never",
+        "children": {"specs": 2, "active": 2, "supervisors": 0, "workers": 2},
+    }
 
 
 # -- plain functions as children

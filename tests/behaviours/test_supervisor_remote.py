@@ -1,18 +1,23 @@
-"""What another node can ask of a supervisor."""
+"""What another node can ask of a supervisor, and children that live there."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
+from structlog.typing import EventDict
 
 from pydist import (
+    NOCONNECTION,
     ChildError,
     ChildInfo,
     EncodeError,
     GenServer,
     Node,
+    Pid,
     StartError,
     Stop,
     Supervisor,
@@ -20,11 +25,19 @@ from pydist import (
     count_children,
     delete_child,
     get_childspec,
+    link,
+    monitor,
+    receive,
     restart_child,
+    self_pid,
+    send,
     start_child,
     terminate_child,
+    trap_exit,
     which_children,
 )
+from pydist.transport.memory import MemoryNetwork
+from tests.supervised import reported
 
 Pair = tuple[Node, Node]
 TOP = ("top", "b@127.0.0.1")
@@ -94,3 +107,69 @@ async def test_a_reason_that_can_not_cross_comes_in_words_and_harms_nobody(pair:
         return caught.value.reason[:16], await which_children(TOP)
 
     assert await _on_b(pair, ask) == ("<object object a", [ChildInfo("it", None, "worker")])
+
+
+# -- children on another node
+
+
+class Elsewhere:
+    """Starts nothing: takes what runs on b under the name "it" for the child."""
+
+    async def start_link(self) -> Pid:
+        ref = monitor(("it", "b@127.0.0.1"))
+        send(("it", "b@127.0.0.1"), self_pid())
+        pid = await receive(lambda message: isinstance(message, Pid) or getattr(message, "ref", None) == ref)
+        if not isinstance(pid, Pid):
+            raise StartError(pid.reason)
+        link(pid)
+        return pid
+
+
+async def _tells_who_it_is(*, survives: bool = False) -> None:
+    trap_exit(survives)
+    while True:
+        send(await receive(Pid), self_pid())
+
+
+async def test_a_child_on_another_node_is_stopped_and_missed_as_those_here(pair: Pair) -> None:
+    a, b = pair
+
+    async def first() -> Any:
+        supervisor = await Supervisor.start([child(Elsewhere(), id="it")], intensity=3, name="top")
+        [info] = await which_children(supervisor)
+        await terminate_child(supervisor, "it")
+        return info.pid, await which_children(supervisor)
+
+    async def then() -> Any:
+        pid = await restart_child("top", "it")
+        watched = monitor("top")
+        [info] = await which_children("top")
+        assert (info.pid, (await count_children("top"))["active"]) == (pid, 1)
+        return watched
+
+    one = b.spawn(_tells_who_it_is, name="it")
+    assert await a.run(first) == (one, [ChildInfo("it", None, "worker")])
+    b.spawn(_tells_who_it_is, name="it")
+    await a.run(then)
+
+
+async def test_a_child_whose_connection_is_lost_is_started_again_and_may_be_the_same(
+    pair: Pair, network: MemoryNetwork, logs: list[EventDict]
+) -> None:
+    a, b = pair
+
+    async def first() -> None:
+        await Supervisor.start([child(Elsewhere(), id="it")], intensity=5, name="top")
+
+    async def again() -> Any:
+        while True:
+            [info] = await which_children("top")
+            if info.pid is not None and reported(logs, "child_terminated"):
+                return info.pid
+            await asyncio.sleep(0)
+
+    one = b.spawn(partial(_tells_who_it_is, survives=True), name="it")
+    await a.run(first)
+    network.cut()
+    assert await asyncio.wait_for(a.run(again), 10) == one
+    assert reported(logs, "child_terminated") == [("it", NOCONNECTION)]

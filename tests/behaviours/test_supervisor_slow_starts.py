@@ -11,6 +11,7 @@ from structlog.typing import EventDict
 from pydist import (
     KILL,
     KILLED,
+    Atom,
     DynamicSupervisor,
     GenServer,
     Pid,
@@ -85,6 +86,18 @@ def test_a_restart_that_takes_long_is_told_too(logs: list[EventDict]) -> None:
 
     check()
     assert _hints(logs) == [("warning", "a", 5)]
+
+
+def test_a_server_may_be_given_a_time_to_start(logs: list[EventDict]) -> None:
+    @in_process
+    async def check() -> None:
+        supervisor = await Supervisor.start_link()
+        with pytest.raises(StartError) as caught:
+            await start_child(supervisor, child(Slow, 1000, start_timeout=7.0))
+        assert (caught.value.reason, await which_children(supervisor)) == (Atom("timeout"), [])
+
+    check()
+    assert _hints(logs) == [("warning", "Slow", 5)]
 
 
 @in_process

@@ -22,6 +22,7 @@ from pydist import (
     Supervisor,
     cast,
     child,
+    count_children,
     exit,  # noqa: A004  # OTP's name
     is_alive,
     monitor,
@@ -191,6 +192,7 @@ async def test_a_child_that_has_unlinked_itself_and_died_unseen_can_be_stopped()
     cast(pid, ValueError("unseen"))
     await passed(1)
     assert (is_alive(pid), await listed(supervisor)) == (False, [("a", True)])
+    assert (await count_children(supervisor))["active"] == 0
     await terminate_child(supervisor, "a")
     assert await listed(supervisor) == [("a", False)]
 

@@ -21,6 +21,7 @@ from pydist import (
     ChildSpec,
     Died,
     Down,
+    DynamicSupervisor,
     Enter,
     Event,
     Exited,
@@ -30,6 +31,7 @@ from pydist import (
     Internal,
     Message,
     Node,
+    PartitionSupervisor,
     Pid,
     Ref,
     Registry,
@@ -56,6 +58,7 @@ from pydist import (
     demonitor,
     ensure_all_started,
     get_application,
+    get_childspec,
     get_status,
     in_state,
     keep_state,
@@ -79,6 +82,7 @@ from pydist import (
     stop,
     stop_machine,
     sys_messages,
+    terminate_child,
     unalias,
     wait_response,
     whereis,
@@ -229,6 +233,24 @@ async def supervisors() -> None:
     assert_type(await start_child(supervisor, child(NoParameters)), Pid | None)
     assert_type(await which_children("top"), list[ChildInfo])
     assert_type(await count_children("top"), dict[str, int])
+    assert_type(await get_childspec("top", "counter"), ChildSpec)
+
+
+async def rooms() -> list[ChildSpec]:
+    return [child(Counter, 1, restart="transient", significant=True)]
+
+
+async def other_supervisors() -> None:
+    await Supervisor.start_link(rooms, auto_shutdown="any_significant")
+    await Supervisor.start_link([child(Supervisor, rooms, auto_shutdown="all_significant")])
+    dynamic = await DynamicSupervisor.start_link(max_children=10, extra_arguments=(1,), name="dynamic")
+    assert_type(dynamic, Pid)
+    await terminate_child("dynamic", dynamic)
+    await terminate_child("top", "counter")
+    await PartitionSupervisor.start_link(lambda number: child(Counter, number), partitions=4, name="parts")
+    parts = PartitionSupervisor("parts")
+    assert_type(parts.partitions(), int)
+    assert_type(await call(parts.via("key"), Increment(2)), int)
 
 
 async def tasks() -> None:
