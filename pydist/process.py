@@ -204,7 +204,15 @@ class Process(RunnableTask):
         self.dying = True
         self.reductions = 0  # so that the next receive looks up
         self.exit_reason = reason
+        self._cancel_requests += 1  # never taken back, so that no timeout takes the signal for its own cancellation
         self.throw_soon(Exit(reason))
+
+    def uncancel(self) -> int:
+        """Take one cancellation back; how many are left, an exit signal among them."""
+        left = super().uncancel()
+        if self.dying and left == 1:
+            self._must_cancel = False
+        return left
 
     def kill(self) -> None:
         """End now, whatever the coroutine does."""
