@@ -7,6 +7,7 @@ hears how. While `start` runs it hears of nothing: a start that never returns ca
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, NoReturn
 
 import structlog
@@ -84,8 +85,9 @@ async def _safely(callback: Callable[[], Awaitable[Any]]) -> None:
     """An error in a clean-up is reported, and keeps nothing from its end."""
     try:
         await callback()
-    except Exception:  # see above
-        log.exception("application_clean_up_failed", application=current_application.get())
+    except (Exit, Exception):
+        with suppress(Exception):
+            log.exception("application_clean_up_failed", application=current_application.get())
 
 
 def _kill_rest(name: str) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from typing import Any
 
 from pydist.application import CONTROLLER, Application, Env, loaded
 from pydist.application_controller import (
@@ -30,7 +31,7 @@ from pydist.primitives import (
     trap_exit,
 )
 from pydist.reports import is_silent
-from pydist.terms import SHUTDOWN, Exited, Reason
+from pydist.terms import NORMAL, SHUTDOWN, Exited, Pid, Reason
 
 
 async def start_application(name: str, restart: Restart = "temporary") -> None:
@@ -105,7 +106,8 @@ async def serve_applications(
 ) -> None:
     """The main function of a service: start all applications, and go on until one ends that the node needs.
 
-    Told to stop, as `run` does on SIGTERM, it stops them in order.
+    Told to stop, as `run` does on SIGTERM, it stops them in reverse. It does that and returns when the process with the
+    name "application_controller" is told to stop: so a service ends itself. Exits are trapped until then.
 
     Args:
         applications: in any order.
@@ -118,16 +120,24 @@ async def serve_applications(
         Exit: the process was told to stop.
         TypeError, ValueError: see `ApplicationController.start_link`.
     """
-    trap_exit(True)
-    controller = await ApplicationController.start_link(applications, env)
-    await ensure_all_started(*(each.name for each in applications), restart=restart)
-    exited: Exited = await receive(Exited)
-    if exited.pid == controller:
-        _how_it_ended(exited.reason)
-        return
-    exit(controller, SHUTDOWN)
-    await receive(lambda message: type(message) is Exited and message.pid == controller)
-    raise Exit(exited.reason)
+    before = trap_exit(True)
+    try:
+        controller = await ApplicationController.start_link(applications, env)
+        await ensure_all_started(*(each.name for each in applications), restart=restart)
+        exited: Exited = await receive(lambda message: _ends_all(message, controller))
+        if exited.pid == controller:
+            _how_it_ended(exited.reason)
+            return
+        exit(controller, SHUTDOWN)
+        await receive(lambda message: type(message) is Exited and message.pid == controller)
+        raise Exit(exited.reason)
+    finally:
+        trap_exit(before)
+
+
+def _ends_all(message: Any, controller: Pid) -> bool:
+    """Whether it is the end of the controller, or an exit signal that would end a process that does not trap exits."""
+    return type(message) is Exited and (message.pid == controller or message.reason is not NORMAL)
 
 
 def _how_it_ended(reason: Reason) -> None:

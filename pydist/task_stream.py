@@ -17,6 +17,7 @@ from asyncio import CancelledError, TimerHandle
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import suppress
 from itertools import chain
+from math import inf
 from typing import Any, Final, Generic, Literal, Self, TypeAlias, TypedDict, TypeVar, get_args
 
 import attrs
@@ -73,7 +74,7 @@ class _Running:
 
     def begin(self, timeout: float | None) -> None:
         """Its time begins. The stream is not told when that is over, so that the timer does not keep it alive."""
-        if timeout is not None:
+        if timeout is not None and timeout < inf:
             self.timer = self.runtime.loop.call_later(timeout, self._time_is_over)
 
     def end(self) -> None:

@@ -444,7 +444,7 @@ async def test_an_error_in_a_clean_up_keeps_nothing_from_its_end() -> None:
             raise LookupError("prep")
 
         async def stop(self) -> None:
-            raise LookupError("stop")
+            raise Exit("stop")
 
     await ApplicationController.start_link([Clumsy])
     await start_application("a")

@@ -12,6 +12,7 @@ from pydist import (
     KILLED,
     SHUTDOWN,
     ApplicationTerminated,
+    Exit,
     Node,
     StartError,
     exit,  # noqa: A004  # OTP's name
@@ -23,7 +24,7 @@ from pydist import (
     which_applications,
 )
 from tests.apps import downs, leave, noting, ups
-from tests.helpers import in_process, passed
+from tests.helpers import end, in_process, passed
 from tests.virtual_time import run_process
 
 
@@ -69,6 +70,39 @@ async def test_told_to_stop_it_stops_all_in_reverse_and_ends_with_the_reason() -
     exit(main, SHUTDOWN)
 
     assert ((await receive(ref)).reason, journal) == (SHUTDOWN, ups("ab") + downs("ba"))
+
+
+@in_process
+async def test_a_helper_that_ends_normally_ends_nothing_and_one_that_crashes_stops_all() -> None:
+    journal: list[str] = []
+
+    async def main() -> None:
+        spawn(after, 1, list, link=True)
+        spawn(crash_after, 5, link=True)
+        await serve_applications([noting(journal, "a")])
+
+    ref = monitor(spawn(main))
+    await passed(4)
+    assert journal == ups("a")
+    assert ((await receive(ref)).reason, journal) == ("oops", ups("a") + downs("a"))
+
+
+async def crash_after(seconds: float) -> None:
+    await passed(seconds)
+    raise Exit("oops")
+
+
+@in_process
+async def test_afterwards_exits_are_trapped_as_before() -> None:
+    async def main() -> None:
+        spawn(after, 1, lambda: leave("a", "oops"))
+        with pytest.raises(ApplicationTerminated):
+            await serve_applications([noting([], "a")])
+        await passed(1000)
+
+    main_pid = spawn(main)
+    await passed(10)
+    assert await end(main_pid, "enough") == "enough"
 
 
 @in_process

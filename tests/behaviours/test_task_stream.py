@@ -6,6 +6,7 @@ import asyncio
 import gc
 from collections.abc import Iterator
 from contextlib import aclosing
+from math import inf
 from threading import Thread
 from typing import Any
 from weakref import ref
@@ -268,7 +269,8 @@ async def test_a_task_is_killed_on_time_whatever_its_consumer_does() -> None:
 
 @in_process
 async def test_without_a_timeout_a_task_takes_as_long_as_it_takes() -> None:
-    assert await all_of(Task.async_stream(sleep, [100_000], timeout=None)) == returned(100_000)
+    for timeout in (None, inf):
+        assert await all_of(Task.async_stream(sleep, [100_000], timeout=timeout)) == returned(100_000)
 
 
 @in_process
