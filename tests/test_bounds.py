@@ -103,7 +103,7 @@ def test_what_the_process_has_asked_for_is_let_in_and_kept(when_full: WhenFull) 
         send(here, (here.ref, "reply"))
         for number in range(3):
             send(self_pid(), number)
-        asked = [Exited(linked, "gone"), (here.ref, "reply")]
+        asked: list[Any] = [Exited(linked, "gone"), (here.ref, "reply")]
         await passed(1)
         asked.append(Timeout(timer, "time"))
         assert [message for message in mailbox() if message in asked] == asked

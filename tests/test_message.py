@@ -146,7 +146,7 @@ class Plain(Message, tag="test_message.Plain"):
 
 class Careful(Message, tag="test_message.Careful"):
     number: int = attrs.field(validator=attrs.validators.ge(0))
-    tags: list[str] = attrs.field(factory=list)
+    tags: list[str] = attrs.field(factory=list[str])
 
 
 @pytest.mark.parametrize(
