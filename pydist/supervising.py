@@ -33,12 +33,9 @@ from pydist.gen import NO_REPLY, Stop
 from pydist.gen_server import GenServer
 from pydist.message import Message, Request
 from pydist.messaging import acting, current, send
-from pydist.primitives import (
-    is_alive,
-    self_pid,
-    trap_exit,
-)
+from pydist.primitives import self_pid, trap_exit
 from pydist.reports import supervisor_report, unexpected_message
+from pydist.runtime import Runtime
 from pydist.starting import never_again, start
 from pydist.stopping import stop
 from pydist.terms import SHUTDOWN, Atom, Exited, Pid, Reason
@@ -261,19 +258,20 @@ def _info(child: Child) -> ChildInfo:
 
 
 def _count(children: Collection[Child]) -> dict[str, int]:
+    _, runtime = acting()
     supervisors = sum(each.spec.kind == "supervisor" for each in children)
     return {
         "specs": len(children),
-        "active": sum(each.pid is not None and _lives(each.pid) for each in children),
+        "active": sum(each.pid is not None and _lives(runtime, each.pid) for each in children),
         "supervisors": supervisors,
         "workers": len(children) - supervisors,
     }
 
 
-def _lives(pid: Pid) -> bool:
+def _lives(runtime: Runtime, pid: Pid) -> bool:
     """A child of this node may have died unseen, if it has unlinked itself; one elsewhere is believed."""
-    _, runtime = acting()
-    return not runtime.is_local(pid) or is_alive(pid)
+    process = runtime.process(pid)
+    return not process.dying if process is not None else not runtime.is_local(pid)
 
 
 def _crossing(answer: object) -> Failed:

@@ -136,11 +136,11 @@ class Supervisor(Supervising):
 
     async def _start_child(self, spec: ChildSpec) -> Pid | Failed | None:
         """A new child, last in the order."""
+        if spec.significant and self._policy.auto_shutdown == "never":
+            return Failed(spec.id, "bad_combination")
         known = self._children.get(spec.id)
         if known is not None:
             return Failed(spec.id, "already_present" if known.pid is None else "already_started", pid=known.pid)
-        if spec.significant and self._policy.auto_shutdown == "never":
-            return Failed(spec.id, "bad_combination")
         return await self._start_new(spec)
 
     async def _start_new(self, spec: ChildSpec) -> Pid | Failed | None:
