@@ -44,7 +44,7 @@ class Caller(Envelope, tag="$caller", fields=("pid", "ref", "timeout", "node")):
         self.node: Final = node
         """Where the server lives that was asked."""
         self.asked: Final = asked
-        """When it asked, by the clock of its own node; other nodes are not told, since theirs shows another time."""
+        """When it asked, by its own clock, if it did not begin to wait at once; other nodes are not told."""
 
     @property
     def alias(self) -> Alias:
@@ -73,10 +73,14 @@ class Caller(Envelope, tag="$caller", fields=("pid", "ref", "timeout", "node")):
             return 0.0
         if self.timeout is None:
             return inf
-        if self.asked is None:
-            return self.timeout
         _, runtime = acting()
-        return max(0.0, self.asked + self.timeout - runtime.loop.time())
+        if not runtime.is_local(self.pid):
+            return self.timeout
+        asker = runtime.process(self.pid)
+        until = inf if asker is None else asker.deadline  # it awaits the reply, or will later
+        if self.asked is not None:
+            until = self.asked + self.timeout
+        return max(0.0, until - runtime.loop.time())
 
 
 class Call(Envelope, tag="$call", fields=("caller", "request")):
@@ -135,11 +139,13 @@ async def call(
     target = server if type(server) is Pid else locate(server)
     if target is None:
         raise nobody(server, request)
-    if is_self(process, runtime, target):
+    pid = process.pid
+    if target == pid or (type(target) is not Pid and is_self(process, runtime, target)):
         raise CallingSelf(Atom("calling_self"), server, request, f"a process can't call itself: {request!r}")
-    ref = open_request(process, runtime, target)
+    ref = process.ask(target) or open_request(process, runtime, target)
     try:
-        send(target, Call(Caller(process.pid, ref, timeout, node_of(target), runtime.loop.time()), request))
+        node = target.node if type(target) is Pid else node_of(target)  # written out, as above: calls are in a hurry
+        send(target, Call(Caller(pid, ref, timeout, node), request))
         answer: Any = await receive(ref, timeout)
     except TimeoutError:
         answer = give_up(process, ref)

@@ -180,6 +180,20 @@ class TaskState:
             self.relations = Relations()
         return self.relations
 
+    def ask(self, target: Target) -> Ref | None:
+        """Monitor a process of this node by a fresh reference that lets one reply in; None if `target` is no pid of a
+        living one."""
+        asked = self.home.process(target) if isinstance(target, Pid) else None
+        if asked is None:
+            return None
+        ref: Ref = self.home.new_ref()
+        self.mailbox.mark(ref)
+        if self.aliases is None:
+            self.aliases = {}
+        self.aliases[ref.number] = "reply_demonitor"
+        self.watch(asked, target, ref)
+        return ref
+
     def watch(self, watched: TaskState, address: Target, ref: Ref) -> None:
         """Monitor a process of the same node; `address` is what its `Down` is to name it by."""
         self.related().monitors[ref] = watched.pid

@@ -155,6 +155,13 @@ mailbox_take_new(Mailbox *self, const Wanted *wanted)
     return take_from(self, self->looked_urgent, self->looked, wanted);
 }
 
+void
+mailbox_mark(Mailbox *self, PyObject *ref)
+{
+    Py_XSETREF(self->fresh, Py_NewRef(ref));
+    self->older = self->ordinary.len;
+}
+
 /* What a pattern stands for; the reference stays the caller's. -1 with TypeError. */
 int
 wanted_from(PyObject *pattern, Wanted *wanted)
@@ -226,10 +233,9 @@ mailbox_extend(Mailbox *self, PyObject *messages)
 }
 
 static PyObject *
-mailbox_mark(Mailbox *self, PyObject *ref)
+mailbox_py_mark(Mailbox *self, PyObject *ref)
 {
-    Py_XSETREF(self->fresh, Py_NewRef(ref));
-    self->older = self->ordinary.len;
+    mailbox_mark(self, ref);
     Py_RETURN_NONE;
 }
 
@@ -298,7 +304,7 @@ static PyMethodDef mailbox_methods[] = {
     {"append", (PyCFunction)mailbox_append, METH_O, NULL},
     {"append_urgent", (PyCFunction)mailbox_append_urgent, METH_O, NULL},
     {"extend", (PyCFunction)mailbox_extend, METH_O, NULL},
-    {"mark", (PyCFunction)mailbox_mark, METH_O, NULL},
+    {"mark", (PyCFunction)mailbox_py_mark, METH_O, NULL},
     {"take_first", (PyCFunction)mailbox_py_take_first, METH_NOARGS, NULL},
     {"take", (PyCFunction)mailbox_py_take, METH_O, NULL},
     {"take_new", (PyCFunction)mailbox_py_take_new, METH_O, NULL},

@@ -101,6 +101,45 @@ is_ref(PyObject *ref)
     return true;
 }
 
+static int
+watch(TaskState *self, TaskState *watched, PyObject *address, PyObject *ref)
+{
+    RelationTables *mine = related(self), *theirs = mine == NULL ? NULL : related(watched);
+    PyObject *watcher = theirs == NULL ? NULL : PyTuple_Pack(2, self->pid, address);
+    if (watcher == NULL) {
+        return -1;
+    }
+    int failed = set_in(&mine->monitors, ref, watched->pid) < 0 || set_in(&theirs->watchers, ref, watcher) < 0;
+    Py_DECREF(watcher);
+    return failed ? -1 : 0;
+}
+
+/* The way of a call to a process of this node: a fresh reference that monitors it and lets one reply in. */
+PyObject *
+state_ask(TaskState *self, PyObject *pid)
+{
+    TaskState *asked = NULL;
+    if (Py_IS_TYPE(pid, &PidType) && PyObject_TypeCheck(self->home, &ProcessTableType)) {
+        asked = table_find((ProcessTable *)self->home, (Identifier *)pid);
+    }
+    if (asked == NULL) {
+        Py_RETURN_NONE;
+    }
+    PyObject *ref = table_new_ref((ProcessTable *)self->home, NULL);
+    if (ref == NULL) {
+        return NULL;
+    }
+    mailbox_mark((Mailbox *)self->mailbox, ref);
+    if (self->aliases == Py_None) {
+        Py_SETREF(self->aliases, PyDict_New());
+    }
+    if (self->aliases == NULL || PyDict_SetItem(self->aliases, ((Identifier *)ref)->number, str_reply_demonitor) < 0 ||
+        watch(self, asked, pid, ref) < 0) {
+        Py_CLEAR(ref);
+    }
+    return ref;
+}
+
 PyObject *
 state_watch(TaskState *self, PyObject *const *args, Py_ssize_t nargs)
 {
@@ -108,15 +147,7 @@ state_watch(TaskState *self, PyObject *const *args, Py_ssize_t nargs)
         PyErr_SetString(PyExc_TypeError, "watch takes a process, its address and a Ref");
         return NULL;
     }
-    TaskState *watched = (TaskState *)args[0];
-    RelationTables *mine = related(self), *theirs = mine == NULL ? NULL : related(watched);
-    PyObject *watcher = theirs == NULL ? NULL : PyTuple_Pack(2, self->pid, args[1]);
-    if (watcher == NULL) {
-        return NULL;
-    }
-    int failed = set_in(&mine->monitors, args[2], watched->pid) < 0 || set_in(&theirs->watchers, args[2], watcher) < 0;
-    Py_DECREF(watcher);
-    if (failed) {
+    if (watch(self, (TaskState *)args[0], args[1], args[2]) < 0) {
         return NULL;
     }
     Py_RETURN_NONE;

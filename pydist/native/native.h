@@ -164,6 +164,7 @@ typedef struct {
 PyObject *mailbox_take_first(Mailbox *box);
 PyObject *mailbox_take(Mailbox *box, const Wanted *wanted);
 PyObject *mailbox_take_new(Mailbox *box, const Wanted *wanted);
+void mailbox_mark(Mailbox *box, PyObject *ref);
 int wanted_from(PyObject *pattern, Wanted *wanted);
 
 int state_waken(TaskState *state);
@@ -172,11 +173,13 @@ PyObject *state_make(PyTypeObject *type, PyObject *pid, PyObject *coroutine, PyO
 PyObject *state_admit_by(TaskState *state, PyObject *key, PyObject *message);
 PyObject *state_admit(TaskState *state, PyObject *message);
 PyObject *state_related(TaskState *state, PyObject *ignored);
+PyObject *state_ask(TaskState *state, PyObject *pid);
 PyObject *state_watch(TaskState *state, PyObject *const *args, Py_ssize_t nargs);
 PyObject *state_remove_monitor(TaskState *state, PyObject *ref);
 PyObject *state_receive_down(TaskState *state, PyObject *const *args, Py_ssize_t nargs);
 PyObject *state_deliver_alias(TaskState *state, PyObject *const *args, Py_ssize_t nargs);
 int tell_watchers(TaskState *state);
+PyObject *table_new_ref(ProcessTable *table, PyObject *ignored);
 TaskState *table_find(ProcessTable *table, Identifier *pid);
 int table_strike(ProcessTable *table, TaskState *process);
 

@@ -198,6 +198,7 @@ static PyMethodDef state_methods[] = {
     {"deliver", (PyCFunction)state_deliver, METH_O, NULL},
     {"deliver_alias", (PyCFunction)(void (*)(void))state_deliver_alias, METH_FASTCALL, NULL},
     {"related", (PyCFunction)state_related, METH_NOARGS, NULL},
+    {"ask", (PyCFunction)state_ask, METH_O, NULL},
     {"watch", (PyCFunction)(void (*)(void))state_watch, METH_FASTCALL, NULL},
     {"remove_monitor", (PyCFunction)state_remove_monitor, METH_O, NULL},
     {"receive_down", (PyCFunction)(void (*)(void))state_receive_down, METH_FASTCALL, NULL},

@@ -60,7 +60,7 @@ new_identifier(ProcessTable *self, PyTypeObject *type, unsigned long long number
     return made;
 }
 
-static PyObject *
+PyObject *
 table_new_ref(ProcessTable *self, PyObject *Py_UNUSED(ignored))
 {
     return new_identifier(self, &RefType, ++self->last_ref);
