@@ -93,12 +93,18 @@ def link(pid: Pid, *, priority: bool = False) -> None:
     Args:
         pid: whom to link with.
         priority: an `Exited` by this link goes before all ordinary messages (OTP 28, EEP 76).
+
+    Raises:
+        Exit: that signal has come at once, and the caller does not trap exits.
     """
     check_pid("link", pid)
     process, runtime = acting()
+    exits = process.dying
     if priority:
         process.hurry(pid)
     runtime.link(process, pid)
+    if process.dying and not exits:
+        raise _interrupting(process)
 
 
 def unlink(pid: Pid) -> None:
@@ -178,13 +184,22 @@ def exit(pid: Pid, reason: Reason) -> None:  # noqa: A001  # OTP's name
 
     `KILL` can't be trapped, and ends with the reason `KILLED`. `NORMAL` from another process has no effect unless it
     traps exits. To end the calling process itself, raise `Exit(reason)`.
+
+    Raises:
+        Exit: the signal ends the caller itself: it was sent to it, or has come back by a link with a killed process.
     """
     check_pid("exit", pid)
     process, runtime = acting()
+    exits = process.dying
     runtime.exit(process.pid, pid, reason)
-    if pid == process.pid and (process.dying or process.done()):
-        process.thrown = None  # it is raised here: the clean-up may await
-        raise Exit(process.exit_reason)
+    if (process.dying and not exits) or (pid == process.pid and (process.dying or process.over)):
+        raise _interrupting(process)
+
+
+def _interrupting(process: Process) -> Exit:
+    """What the running process raises when a signal that its own call has brought about ends it: it goes no further."""
+    process.thrown = None  # so that its clean-up may await
+    return Exit(process.exit_reason)
 
 
 def bound_mailbox(limit: int | None, when_full: WhenFull = "drop_newest") -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 from structlog.testing import capture_logs
@@ -253,6 +254,37 @@ def test_an_exit_signal_that_comes_while_a_process_runs_interrupts_its_next_awai
         return (await receive(ref)).reason, asyncio.get_running_loop().time() - before
 
     assert run_process(main) == (NOPROC, 0.0)
+
+
+def _linked_and_killed() -> None:
+    partner = spawn(wait_for_message, link=True)
+    send_exit(partner, KILL)
+
+
+@pytest.mark.parametrize(
+    ("act", "reason"),
+    [
+        (lambda: link(Pid("nonode@nohost", 4711, 1)), NOPROC),
+        (lambda: link(ELSEWHERE), NOCONNECTION),
+        (_linked_and_killed, KILLED),
+    ],
+)
+def test_a_process_goes_no_further_than_the_call_that_brings_an_exit_signal_upon_it(
+    act: Callable[[], None], reason: object
+) -> None:
+    seen: list[object] = []
+
+    async def acts() -> None:
+        try:
+            act()
+            seen.append("went on")
+        finally:
+            seen.append("cleans")
+            link(Pid("nonode@nohost", 4712, 1))  # it exits already: nothing more happens to it
+            await asyncio.sleep(1)
+            seen.append("cleaned")
+
+    assert (end_of(acts), seen) == (reason, ["cleans", "cleaned"])
 
 
 def test_exit_signals_that_come_before_the_first_step_end_a_process_that_never_ran() -> None:
