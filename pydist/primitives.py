@@ -13,6 +13,7 @@ from pydist.bounds import Bound, WhenFull
 from pydist.core.names import check_name
 from pydist.errors import Exit
 from pydist.messaging import acting, current
+from pydist.process import Process
 from pydist.terms import Alias, Down, Pid, Reason, Ref, RegisteredName
 
 MonitorAlias: TypeAlias = Literal["explicit_unalias", "demonitor", "reply_demonitor"]

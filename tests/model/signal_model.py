@@ -1,0 +1,379 @@
+"""Processes, links, monitors, exits and names, as the law has them: small, slow, and to be read beside it.
+
+PROC: signals from one process to another never overtake each other; nothing is promised across pairs. So each pair has
+a queue of what is `under_way`, and the only things that ever happen are three *moves*:
+
+- `deliver`: the oldest signal of a pair is received, and acts.
+- `step`: a process does the next action of its orders, or takes the next message out of its mailbox.
+- `end`: a process that an exit signal has told to exit has cleaned up, and is gone.
+
+Whatever order of moves is possible is allowed. A process that cleans up is still there: it keeps its name, and whoever
+links with it or monitors it in that time learns its reason. `kill` leaves no time for that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final, TypeAlias
+
+import attrs
+
+from pydist.terms import KILL, KILLED, NOPROC, NORMAL, Reason
+from tests.model.orders import MAIN, NOBODY, Action, Batch, Entry, Key, Picture, Portrait
+
+Signal: TypeAlias = tuple[Any, ...]
+Move: TypeAlias = tuple[str, Key, Key]
+
+ACTIVE: Final = 0
+ALIVE, DYING, DEAD = "alive", "dying", "dead"
+
+
+@attrs.define
+class Modelled:
+    """One process."""
+
+    script: list[Action] = attrs.Factory(list[Action])
+    """What it has yet to do of its orders."""
+    farewell: tuple[Key, int] | None = None
+    """To whom it says good-bye when it cleans up, and with which number."""
+    state: str = ALIVE
+    reason: Reason = None
+    trapping: bool = False
+    links: dict[Key, int] = attrs.Factory(dict[Key, int])
+    """Partner -> ACTIVE, or the id of the UNLINK that is under way."""
+    monitors: dict[int, Key] = attrs.Factory(dict[int, Key])
+    watchers: dict[int, tuple[Key, Key | str]] = attrs.Factory(dict[int, "tuple[Key, Key | str]"])
+    mailbox: list[Entry] = attrs.Factory(list[Entry])
+    journal: list[Entry] = attrs.Factory(list[Entry])
+
+    def copy(self) -> Modelled:
+        """Another process in the same state."""
+        changeable = {
+            field: getattr(self, field).copy()
+            for field in ("script", "links", "monitors", "watchers", "mailbox", "journal")
+        }
+        return attrs.evolve(self, **changeable)
+
+    def frozen(self) -> Any:
+        """The same as a value that can be a key; the journal by its length."""
+        return (
+            *(self.state, self.reason, self.trapping, self.farewell, len(self.journal)),
+            *(tuple(self.script), tuple(self.mailbox)),
+            *(tuple(sorted(table.items())) for table in (self.links, self.monitors)),
+            tuple(sorted(self.watchers)),
+        )
+
+
+class World:
+    """See the head of this file."""
+
+    def __init__(self) -> None:
+        self.processes: dict[Key, Modelled] = {}
+        self.names: dict[str, Key] = {}
+        self.under_way: dict[tuple[Key, Key], list[Signal]] = {}
+        self.busy: dict[Key, None] = {}
+        """Who has something to do, the longest first. That it be done in this order is nobody's right, but likely."""
+
+    def begin(self, batch: Batch) -> None:
+        """The new drivers are there, and the orders are under way."""
+        for key in batch.newcomers:
+            self._born(key)
+        for order in batch.orders:
+            self._send(MAIN, order.driver, ("message", ("order", order.actions)))
+
+    def _born(self, key: Key, *first: Action) -> Modelled:
+        self.processes[key] = process = Modelled([Action("start", key), *first])
+        self.busy[key] = None
+        return process
+
+    # -- moves
+
+    def moves(self) -> Iterator[Move]:
+        """All that can happen next."""
+        for source, target in self.under_way:
+            yield "deliver", source, target
+        lingering = [key for key in self.busy if self.processes[key].state == DYING and self.processes[key].farewell]
+        for key in self.busy:
+            if key not in lingering:
+                yield "end" if self.processes[key].state == DYING else "step", key, key
+        for key in lingering:
+            yield "end", key, key
+
+    def is_quiet(self) -> bool:
+        """Whether nothing is to happen any more."""
+        return not self.under_way and not self.busy
+
+    def make(self, move: Move) -> None:
+        """Let it happen."""
+        kind, source, target = move
+        if kind == "deliver":
+            self._deliver(source, target)
+        elif kind == "step":
+            self._step(target)
+        else:
+            self._end(target)
+        self._look_after(target)
+
+    def _look_after(self, key: Key) -> None:
+        process = self.processes[key]
+        if process.state == DYING or process.script or process.mailbox:
+            self.busy.setdefault(key)
+        else:
+            self.busy.pop(key, None)
+
+    def settle(self) -> None:
+        """Make moves until all is quiet."""
+        while move := next(self.moves(), None):
+            self.make(move)
+
+    def _step(self, me: Key) -> None:
+        process = self.processes[me]
+        if process.script:
+            action = process.script.pop(0)
+            if action.possible(self.processes):
+                getattr(self, action.verb)(me, action)
+            return
+        entry = process.mailbox.pop(0)
+        if entry[0] == "order":
+            process.script = list(entry[1])
+        else:
+            process.journal.append(entry)
+
+    def _end(self, me: Key) -> None:
+        process = self.processes[me]
+        if process.farewell is not None:
+            target, number = process.farewell
+            self._send(me, target, ("message", ("said", me, number)))
+        self._die(me, process.reason)
+
+    def copy(self) -> World:
+        """Another world in the same state."""
+        other = World()
+        other.processes = {key: process.copy() for key, process in self.processes.items()}
+        other.names = dict(self.names)
+        other.busy = dict(self.busy)
+        other.under_way = {pair: list(queue) for pair, queue in self.under_way.items()}
+        return other
+
+    # -- signals
+
+    def _send(self, source: Key, target: Key, signal: Signal) -> None:
+        """What a process sends to itself it has received when the call returns."""
+        if source == target:
+            self._receive(source, target, signal)
+        elif target in self.processes:
+            self.under_way.setdefault((source, target), []).append(signal)
+
+    def _deliver(self, source: Key, target: Key) -> None:
+        queue = self.under_way[source, target]
+        signal = queue.pop(0)
+        if not queue:
+            del self.under_way[source, target]
+        if self.processes[target].state == DEAD:
+            self._answer_for_the_dead(source, target, signal)
+        else:
+            self._receive(source, target, signal)
+
+    def _answer_for_the_dead(self, source: Key, me: Key, signal: Signal) -> None:
+        match signal:
+            case ("link",):
+                self._send(me, source, ("link_exit", NOPROC))
+            case ("monitor", ref, address):
+                self._send(me, source, ("down", ref, address, NOPROC))
+            case ("unlink", unlink_id):
+                self._send(me, source, ("unlink_ack", unlink_id))
+            case _:
+                pass
+
+    def _receive(self, source: Key, me: Key, signal: Signal) -> None:
+        kind, *content = signal
+        getattr(self, f"_on_{kind}")(source, me, *content)
+
+    def _on_message(self, _source: Key, me: Key, entry: Entry) -> None:
+        self.processes[me].mailbox.append(entry)
+
+    def _on_link(self, source: Key, me: Key) -> None:
+        self.processes[me].links.setdefault(source, ACTIVE)
+
+    def _on_unlink(self, source: Key, me: Key, unlink_id: int) -> None:
+        links = self.processes[me].links
+        if links.get(source) == ACTIVE:
+            del links[source]
+        self._send(me, source, ("unlink_ack", unlink_id))
+
+    def _on_unlink_ack(self, source: Key, me: Key, unlink_id: int) -> None:
+        links = self.processes[me].links
+        if links.get(source) == unlink_id:
+            del links[source]
+
+    def _on_link_exit(self, source: Key, me: Key, reason: Reason) -> None:
+        if self.processes[me].links.pop(source, None) == ACTIVE:
+            self._exit_signal(source, me, reason)
+
+    def _on_exit(self, source: Key, me: Key, reason: Reason) -> None:
+        if reason is KILL:
+            self._die(me, KILLED)
+        else:
+            self._exit_signal(source, me, reason)
+
+    def _on_monitor(self, source: Key, me: Key, ref: int, address: Key | str) -> None:
+        self.processes[me].watchers[ref] = source, address
+
+    def _on_demonitor(self, _source: Key, me: Key, ref: int) -> None:
+        self.processes[me].watchers.pop(ref, None)
+
+    def _on_down(self, _source: Key, me: Key, ref: int, address: Key | str, reason: Reason) -> None:
+        process = self.processes[me]
+        if process.monitors.pop(ref, None) is not None:
+            process.mailbox.append(("down", ref, address, reason))
+
+    def _exit_signal(self, source: Key, me: Key, reason: Reason) -> None:
+        process = self.processes[me]
+        if process.state == DYING:
+            return
+        if process.trapping:
+            process.mailbox.append(("exited", source, reason))
+        elif reason is not NORMAL or source == me:
+            process.state, process.reason, process.script = DYING, reason, []
+
+    def _die(self, me: Key, reason: Reason) -> None:
+        was = self.processes[me]
+        self.processes[me] = Modelled(state=DEAD, reason=reason, journal=was.journal)
+        self.names = {name: key for name, key in self.names.items() if key != me}
+        for partner, state in was.links.items():
+            if state == ACTIVE:
+                self._send(me, partner, ("link_exit", reason))
+        for ref, (watcher, address) in was.watchers.items():
+            self._send(me, watcher, ("down", ref, address, reason))
+        for ref, target in was.monitors.items():
+            self._send(me, target, ("demonitor", ref))
+
+    # -- verbs: what a process does, in the words of `Action`
+
+    def start(self, me: Key, action: Action) -> None:
+        """The first step: before it an exit signal finds nothing to clean up."""
+
+    def spawn(self, me: Key, action: Action) -> None:
+        process, child = self.processes[me], action.number
+        if action.name in self.names:
+            process.journal.append(("refused", "NameTaken"))
+            return
+        born = self._born(child, *action.first)
+        if action.name is not None:
+            self.names[action.name] = child
+        if "link" in action.flags:
+            process.links[child] = born.links[me] = ACTIVE
+        if "monitor" in action.flags:
+            process.monitors[child] = child
+            born.watchers[child] = me, child
+
+    def farewell(self, me: Key, action: Action) -> None:
+        self.processes[me].farewell = action.target, action.number
+
+    def send(self, me: Key, action: Action) -> None:
+        self._send(me, action.target, ("message", ("said", me, action.number)))
+
+    def send_name(self, me: Key, action: Action) -> None:
+        holder = self.names.get(action.name or "")
+        if holder is None:
+            self.processes[me].journal.append(("refused", "UnknownName"))
+        else:
+            self._send(me, holder, ("message", ("said", me, action.number)))
+
+    def link(self, me: Key, action: Action) -> None:
+        links, partner = self.processes[me].links, action.target
+        if partner != me and links.get(partner) != ACTIVE:
+            links[partner] = ACTIVE
+            self._send(me, partner, ("link",))
+
+    def unlink(self, me: Key, action: Action) -> None:
+        links, partner = self.processes[me].links, action.target
+        if links.get(partner) == ACTIVE:
+            links[partner] = action.number
+            self._send(me, partner, ("unlink", action.number))
+
+    def monitor(self, me: Key, action: Action) -> None:
+        self.processes[me].monitors[action.number] = action.target
+        self._send(me, action.target, ("monitor", action.number, action.target))
+
+    def monitor_name(self, me: Key, action: Action) -> None:
+        holder = self.names.get(action.name or "")
+        if holder is None:
+            self.processes[me].monitors[action.number] = NOBODY
+            self._send(NOBODY, me, ("down", action.number, action.name, NOPROC))
+        else:
+            self.processes[me].monitors[action.number] = holder
+            self._send(me, holder, ("monitor", action.number, action.name))
+
+    def demonitor(self, me: Key, action: Action) -> None:
+        process, ref = self.processes[me], action.target
+        target = process.monitors.pop(ref, None)
+        if target is not None:
+            self._send(me, target, ("demonitor", ref))
+        elif "flush" in action.flags:
+            process.mailbox = [entry for entry in process.mailbox if entry[:2] != ("down", ref)]
+
+    def exit(self, me: Key, action: Action) -> None:
+        self._send(me, action.target, ("exit", action.reason))
+
+    def leave(self, me: Key, action: Action) -> None:
+        self._die(me, action.reason)
+
+    def trap(self, me: Key, action: Action) -> None:
+        self.processes[me].trapping = "on" in action.flags
+
+    def register(self, me: Key, action: Action) -> None:
+        name, target = action.name or "", action.target
+        if self.processes[target].state == DEAD:
+            self.processes[me].journal.append(("refused", "ValueError"))
+        elif name in self.names or target in self.names.values():
+            self.processes[me].journal.append(("refused", "NameTaken"))
+        else:
+            self.names[name] = target
+
+    def unregister(self, me: Key, action: Action) -> None:
+        if self.names.pop(action.name or "", None) is None:
+            self.processes[me].journal.append(("refused", "UnknownName"))
+
+    def whereis(self, me: Key, action: Action) -> None:
+        self.processes[me].journal.append(("whereis", action.number, self.names.get(action.name or "")))
+
+    def is_alive(self, me: Key, action: Action) -> None:
+        """All that the caller has sent before is received first."""
+        while (me, action.target) in self.under_way:
+            self._deliver(me, action.target)
+        self._look_after(action.target)
+        alive = self.processes[action.target].state == ALIVE
+        self.processes[me].journal.append(("is_alive", action.number, alive))
+
+    # -- looking at it
+
+    def state(self) -> Any:
+        """All that matters for what can happen next, as a value that can be a key."""
+        return (
+            tuple((key, process.frozen()) for key, process in sorted(self.processes.items())),
+            tuple(sorted(self.names.items())),
+            tuple(sorted((pair, tuple(queue)) for pair, queue in self.under_way.items())),
+        )
+
+    def picture(self) -> Picture:
+        """What is to be seen when all is quiet."""
+        return Picture(
+            frozenset(key for key, process in self.processes.items() if process.state == ALIVE),
+            {key: _portrait(process) for key, process in self.processes.items()},
+            dict(self.names),
+            {key: tuple(process.journal) for key, process in self.processes.items()},
+        )
+
+
+def _portrait(process: Modelled) -> Portrait:
+    return Portrait(
+        alive=process.state == ALIVE,
+        reason=process.reason,
+        trapping=process.trapping,
+        unread=len(process.mailbox),
+        aliases=0,
+        links=frozenset(process.links),
+        monitors=process.monitors,
+        watchers=process.watchers,
+    )
