@@ -58,7 +58,7 @@ async def stop(child: S, stopped: Stopped[S]) -> None:
     except TimeoutError:
         exit(pid, KILL)
         down = await receive(ref)
-    unlink(pid)
+    unlink(pid)  # no exit signal comes any more
     process, _ = acting()
     exited = process.mailbox.flush(lambda message: type(message) is Exited and message.pid == pid)
     stopped(child, down.reason if exited is MISSING else exited.reason)

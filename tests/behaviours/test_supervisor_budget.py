@@ -26,6 +26,7 @@ from pydist import (
     count_children,
     delete_child,
     exit,  # noqa: A004  # OTP's name
+    get_state,
     is_alive,
     monitor,
     receive,
@@ -367,6 +368,7 @@ async def test_a_supervisor_that_has_restarted_much_keeps_no_links_or_monitors()
         await kill("b")
         await passed(1)
     assert before == links_and_monitors(supervisor) == (4, 0, 0, 0)
+    assert len((await get_state(supervisor))["_by_pid"]) == 3
 
 
 @in_process
