@@ -25,6 +25,8 @@ TARGETED: Final = frozenset({"send", "link", "unlink", "monitor", "exit", "regis
 """The verbs that say something about another process."""
 NAMED: Final = frozenset({"send_name", "monitor_name", "register", "unregister", "whereis"})
 """The verbs that say something about a name."""
+REFERRING: Final = frozenset({"demonitor", "unalias", "send_alias"})
+"""The verbs whose target is the number of a monitor or an alias."""
 
 Entry: TypeAlias = tuple[Any, ...]
 """What a driver writes into its journal: a message that it has got, or the answer to what it has asked."""
@@ -49,7 +51,7 @@ class Action:
 
     def __str__(self) -> str:
         first = [f"({action})" for action in self.first]
-        about = [self.target] if self.verb in TARGETED or self.verb == "demonitor" else []
+        about = [self.target] if self.verb in TARGETED | REFERRING else []
         details = [self.name, self.reason, *sorted(self.flags), *first]
         return " ".join(str(word) for word in [self.number, self.verb, *about, *filter(None, details)])
 
@@ -96,7 +98,7 @@ class Portrait:
     reason: Any
     trapping: bool
     unread: int
-    aliases: int
+    aliases: frozenset[int]
     links: frozenset[Key]
     monitors: dict[int, Key]
     watchers: dict[int, tuple[Key, Key | str]]

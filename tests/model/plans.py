@@ -14,8 +14,8 @@ from typing import Any, Final, TypeAlias, TypeVar
 from hypothesis import strategies as st
 
 from pydist.terms import KILL, NORMAL
-from tests.model.orders import NAMED, NAMES, TARGETED, Action, Batch, Key, Order, Plan
-from tests.model.stage import CRASH
+from tests.model.orders import NAMED, NAMES, REFERRING, TARGETED, Action, Batch, Key, Order, Plan
+from tests.model.stage import BOOM, CRASH
 
 T = TypeVar("T")
 
@@ -24,12 +24,18 @@ Sketch: TypeAlias = tuple[str, int, int]
 
 _VERBS: Final = (
     *("link", "link", "monitor", "spawn", "trap", "exit") * 2,
-    *("leave", "farewell", "unlink", "demonitor", "send", "send_name"),
+    *("leave", "farewell", "unlink", "demonitor", "demonitor", "send", "send_name"),
     *("monitor_name", "register", "unregister", "whereis", "is_alive"),
+    *("alias", "unalias", "send_alias", "send_alias"),
 )
-_REASONS: Final = ("boom", NORMAL, KILL)
-_LEAVES: Final = (("boom", ""), (NORMAL, ""), (KILL, ""), (NORMAL, "return"), (CRASH, ""))
-_SPAWNS: Final = ("", "link", "monitor", "link monitor")
+_FLAGS: Final = {
+    "spawn": ("", "link", "monitor", "link monitor"),
+    "leave": ("", "return", "", ""),
+    "trap": ("on", "on", "on", "off"),
+    "monitor": ("", "", "", "explicit_unalias", "demonitor", "reply_demonitor"),
+    "demonitor": ("", "flush"),
+    "alias": ("", "reply"),
+}
 _BEGINNINGS: Final = (None, None, "trap", "leave", "farewell", None)
 
 
@@ -41,7 +47,8 @@ class _Scribe:
         self.keys: list[Key] = []
         self.partners: defaultdict[Key, list[Key]] = defaultdict(lambda: [0])
         """With whom each has once linked."""
-        self.refs: defaultdict[Key, list[int]] = defaultdict(lambda: [-1])
+        self.monitors: defaultdict[Key, list[int]] = defaultdict(lambda: [-1])
+        self.aliases: list[int] = [-1]
 
     def batch(self, newcomers: int, orders: list[tuple[int, list[Sketch]]]) -> Batch:
         born = tuple(next(self.numbers) for _ in range(newcomers if self.keys else 2 + newcomers))
@@ -54,55 +61,45 @@ class _Scribe:
 
     def action(self, driver: Key, verb: str, target: int, manner: int) -> Action:
         number = next(self.numbers)
-        fields: dict[str, Any] = {}
+        fields: dict[str, Any] = {"flags": frozenset(_pick(_FLAGS.get(verb, ("",)), manner).split())}
         if verb in TARGETED:
             fields["target"] = _pick(self.partners[driver] if verb == "unlink" else self.keys, -1 - target)
+        if verb in REFERRING:  # to one of the last
+            made = self.monitors[driver] if verb == "demonitor" else self.aliases
+            fields["target"] = _pick(made, -1 - target // 4)
         if verb in NAMED:
             fields["name"] = _pick(NAMES, manner)
-        if verb in {"monitor", "monitor_name"}:
-            self.refs[driver].append(number)
-        if verb == "link":
-            self._linked(driver, fields["target"])
-        return Action(verb, number, **fields, **self.details(driver, number, verb, target, manner))
+        if verb == "exit":
+            fields["reason"] = _pick((BOOM, NORMAL, KILL), manner)
+        if verb == "leave":
+            fields["reason"] = _pick((BOOM, NORMAL, KILL, CRASH), manner)
+        if verb == "spawn":
+            fields |= self.spawned(number, target, manner // len(_FLAGS[verb]))
+        action = Action(verb, number, **fields)
+        self.remember(driver, action)
+        return action
 
-    def details(self, driver: Key, number: int, verb: str, target: int, manner: int) -> dict[str, Any]:
-        match verb:
-            case "spawn":
-                return self.spawn(driver, number, target, manner)
-            case "exit":
-                return {"reason": _pick(_REASONS, manner)}
-            case "leave":
-                reason, flag = _pick(_LEAVES, manner)
-                return {"reason": reason, "flags": _flags(flag)}
-            case "trap":
-                return {"flags": _flags(_pick(("on", "on", "on", "off"), manner))}
-            case "demonitor":
-                return {"target": _pick(self.refs[driver], -1 - target), "flags": _flags(_pick(("", "flush"), manner))}
-            case _:
-                return {}
-
-    def spawn(self, driver: Key, number: int, target: int, manner: int) -> dict[str, Any]:
-        flags = _flags(_pick(_SPAWNS, manner))
-        self.keys.append(number)
-        if "monitor" in flags:
-            self.refs[driver].append(number)
-        if "link" in flags:
-            self._linked(driver, number)
+    def spawned(self, number: int, target: int, manner: int) -> dict[str, Any]:
         begins = _pick(_BEGINNINGS, target)
-        first = () if begins is None else (self.action(number, begins, target, manner // len(_SPAWNS)),)
-        return {"flags": flags, "first": first, "name": _pick((None, *NAMES, None), manner // len(_SPAWNS))}
+        first = () if begins is None else (self.action(number, begins, target, manner),)
+        return {"first": first, "name": _pick((None, *NAMES, None), manner)}
 
-    def _linked(self, one: Key, other: Key) -> None:
-        self.partners[one].append(other)
-        self.partners[other].append(one)
+    def remember(self, driver: Key, action: Action) -> None:
+        number, flags = action.number, action.flags
+        if action.verb == "spawn":
+            self.keys.append(number)
+        if action.verb == "link" or (action.verb == "spawn" and "link" in flags):
+            other = action.target if action.verb == "link" else number
+            self.partners[driver].append(other)
+            self.partners[other].append(driver)
+        if action.verb.startswith("monitor") or "monitor" in flags:
+            self.monitors[driver].append(number)
+        if action.verb == "alias" or (action.verb == "monitor" and flags):
+            self.aliases.append(number)
 
 
 def _pick(choices: Sequence[T], number: int) -> T:
     return choices[number % len(choices)]
-
-
-def _flags(text: str) -> frozenset[str]:
-    return frozenset(text.split())
 
 
 def _sketched(number: int) -> Sketch:

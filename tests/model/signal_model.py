@@ -19,12 +19,14 @@ from typing import Any, Final, TypeAlias
 import attrs
 
 from pydist.terms import KILL, KILLED, NOPROC, NORMAL, Reason
-from tests.model.orders import MAIN, NOBODY, Action, Batch, Entry, Key, Picture, Portrait
+from tests.model.orders import MAIN, Action, Batch, Entry, Key
 
 Signal: TypeAlias = tuple[Any, ...]
 Move: TypeAlias = tuple[str, Key, Key]
 
 ACTIVE: Final = 0
+ENDS_WITH_MONITOR: Final = frozenset({"demonitor", "reply_demonitor"})
+"""The aliases that are active no longer than their monitor."""
 ALIVE, DYING, DEAD = "alive", "dying", "dead"
 
 
@@ -43,6 +45,8 @@ class Modelled:
     """Partner -> ACTIVE, or the id of the UNLINK that is under way."""
     monitors: dict[int, Key] = attrs.Factory(dict[int, Key])
     watchers: dict[int, tuple[Key, Key | str]] = attrs.Factory(dict[int, "tuple[Key, Key | str]"])
+    aliases: dict[int, str] = attrs.Factory(dict[int, str])
+    """The active ones, and what ends each of them."""
     mailbox: list[Entry] = attrs.Factory(list[Entry])
     journal: list[Entry] = attrs.Factory(list[Entry])
 
@@ -50,7 +54,7 @@ class Modelled:
         """Another process in the same state."""
         changeable = {
             field: getattr(self, field).copy()
-            for field in ("script", "links", "monitors", "watchers", "mailbox", "journal")
+            for field in ("script", "links", "monitors", "watchers", "aliases", "mailbox", "journal")
         }
         return attrs.evolve(self, **changeable)
 
@@ -59,12 +63,12 @@ class Modelled:
         return (
             *(self.state, self.reason, self.trapping, self.farewell, len(self.journal)),
             *(tuple(self.script), tuple(self.mailbox)),
-            *(tuple(sorted(table.items())) for table in (self.links, self.monitors)),
+            *(tuple(sorted(table.items())) for table in (self.links, self.monitors, self.aliases)),
             tuple(sorted(self.watchers)),
         )
 
 
-class World:
+class Signals:
     """See the head of this file."""
 
     def __init__(self) -> None:
@@ -146,15 +150,6 @@ class World:
             self._send(me, target, ("message", ("said", me, number)))
         self._die(me, process.reason)
 
-    def copy(self) -> World:
-        """Another world in the same state."""
-        other = World()
-        other.processes = {key: process.copy() for key, process in self.processes.items()}
-        other.names = dict(self.names)
-        other.busy = dict(self.busy)
-        other.under_way = {pair: list(queue) for pair, queue in self.under_way.items()}
-        return other
-
     # -- signals
 
     def _send(self, source: Key, target: Key, signal: Signal) -> None:
@@ -192,6 +187,17 @@ class World:
     def _on_message(self, _source: Key, me: Key, entry: Entry) -> None:
         self.processes[me].mailbox.append(entry)
 
+    def _on_alias(self, _source: Key, me: Key, ref: int, entry: Entry) -> None:
+        process = self.processes[me]
+        until = process.aliases.get(ref)
+        if until is None:
+            return
+        process.mailbox.append(entry)
+        if until == "reply":
+            del process.aliases[ref]
+        elif until == "reply_demonitor":
+            self._demonitor(me, ref)
+
     def _on_link(self, source: Key, me: Key) -> None:
         self.processes[me].links.setdefault(source, ACTIVE)
 
@@ -225,7 +231,19 @@ class World:
     def _on_down(self, _source: Key, me: Key, ref: int, address: Key | str, reason: Reason) -> None:
         process = self.processes[me]
         if process.monitors.pop(ref, None) is not None:
+            self._end_alias(me, ref)
             process.mailbox.append(("down", ref, address, reason))
+
+    def _demonitor(self, me: Key, ref: int) -> bool:
+        target = self.processes[me].monitors.pop(ref, None)
+        self._end_alias(me, ref)
+        if target is not None:
+            self._send(me, target, ("demonitor", ref))
+        return target is not None
+
+    def _end_alias(self, me: Key, ref: int) -> None:
+        if self.processes[me].aliases.get(ref) in ENDS_WITH_MONITOR:
+            del self.processes[me].aliases[ref]
 
     def _exit_signal(self, source: Key, me: Key, reason: Reason) -> None:
         process = self.processes[me]
@@ -247,133 +265,3 @@ class World:
             self._send(me, watcher, ("down", ref, address, reason))
         for ref, target in was.monitors.items():
             self._send(me, target, ("demonitor", ref))
-
-    # -- verbs: what a process does, in the words of `Action`
-
-    def start(self, me: Key, action: Action) -> None:
-        """The first step: before it an exit signal finds nothing to clean up."""
-
-    def spawn(self, me: Key, action: Action) -> None:
-        process, child = self.processes[me], action.number
-        if action.name in self.names:
-            process.journal.append(("refused", "NameTaken"))
-            return
-        born = self._born(child, *action.first)
-        if action.name is not None:
-            self.names[action.name] = child
-        if "link" in action.flags:
-            process.links[child] = born.links[me] = ACTIVE
-        if "monitor" in action.flags:
-            process.monitors[child] = child
-            born.watchers[child] = me, child
-
-    def farewell(self, me: Key, action: Action) -> None:
-        self.processes[me].farewell = action.target, action.number
-
-    def send(self, me: Key, action: Action) -> None:
-        self._send(me, action.target, ("message", ("said", me, action.number)))
-
-    def send_name(self, me: Key, action: Action) -> None:
-        holder = self.names.get(action.name or "")
-        if holder is None:
-            self.processes[me].journal.append(("refused", "UnknownName"))
-        else:
-            self._send(me, holder, ("message", ("said", me, action.number)))
-
-    def link(self, me: Key, action: Action) -> None:
-        links, partner = self.processes[me].links, action.target
-        if partner != me and links.get(partner) != ACTIVE:
-            links[partner] = ACTIVE
-            self._send(me, partner, ("link",))
-
-    def unlink(self, me: Key, action: Action) -> None:
-        links, partner = self.processes[me].links, action.target
-        if links.get(partner) == ACTIVE:
-            links[partner] = action.number
-            self._send(me, partner, ("unlink", action.number))
-
-    def monitor(self, me: Key, action: Action) -> None:
-        self.processes[me].monitors[action.number] = action.target
-        self._send(me, action.target, ("monitor", action.number, action.target))
-
-    def monitor_name(self, me: Key, action: Action) -> None:
-        holder = self.names.get(action.name or "")
-        if holder is None:
-            self.processes[me].monitors[action.number] = NOBODY
-            self._send(NOBODY, me, ("down", action.number, action.name, NOPROC))
-        else:
-            self.processes[me].monitors[action.number] = holder
-            self._send(me, holder, ("monitor", action.number, action.name))
-
-    def demonitor(self, me: Key, action: Action) -> None:
-        process, ref = self.processes[me], action.target
-        target = process.monitors.pop(ref, None)
-        if target is not None:
-            self._send(me, target, ("demonitor", ref))
-        elif "flush" in action.flags:
-            process.mailbox = [entry for entry in process.mailbox if entry[:2] != ("down", ref)]
-
-    def exit(self, me: Key, action: Action) -> None:
-        self._send(me, action.target, ("exit", action.reason))
-
-    def leave(self, me: Key, action: Action) -> None:
-        self._die(me, action.reason)
-
-    def trap(self, me: Key, action: Action) -> None:
-        self.processes[me].trapping = "on" in action.flags
-
-    def register(self, me: Key, action: Action) -> None:
-        name, target = action.name or "", action.target
-        if self.processes[target].state == DEAD:
-            self.processes[me].journal.append(("refused", "ValueError"))
-        elif name in self.names or target in self.names.values():
-            self.processes[me].journal.append(("refused", "NameTaken"))
-        else:
-            self.names[name] = target
-
-    def unregister(self, me: Key, action: Action) -> None:
-        if self.names.pop(action.name or "", None) is None:
-            self.processes[me].journal.append(("refused", "UnknownName"))
-
-    def whereis(self, me: Key, action: Action) -> None:
-        self.processes[me].journal.append(("whereis", action.number, self.names.get(action.name or "")))
-
-    def is_alive(self, me: Key, action: Action) -> None:
-        """All that the caller has sent before is received first."""
-        while (me, action.target) in self.under_way:
-            self._deliver(me, action.target)
-        self._look_after(action.target)
-        alive = self.processes[action.target].state == ALIVE
-        self.processes[me].journal.append(("is_alive", action.number, alive))
-
-    # -- looking at it
-
-    def state(self) -> Any:
-        """All that matters for what can happen next, as a value that can be a key."""
-        return (
-            tuple((key, process.frozen()) for key, process in sorted(self.processes.items())),
-            tuple(sorted(self.names.items())),
-            tuple(sorted((pair, tuple(queue)) for pair, queue in self.under_way.items())),
-        )
-
-    def picture(self) -> Picture:
-        """What is to be seen when all is quiet."""
-        return Picture(
-            frozenset(key for key, process in self.processes.items() if process.state == ALIVE),
-            {key: _portrait(process) for key, process in self.processes.items()},
-            dict(self.names),
-            {key: tuple(process.journal) for key, process in self.processes.items()},
-        )
-
-
-def _portrait(process: Modelled) -> Portrait:
-    return Portrait(
-        alive=process.state == ALIVE,
-        reason=process.reason,
-        trapping=process.trapping,
-        unread=len(process.mailbox),
-        aliases=0,
-        links=frozenset(process.links),
-        monitors=process.monitors,
-        watchers=process.watchers,
-    )

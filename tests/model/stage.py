@@ -7,10 +7,12 @@ ought to happen.
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from pydist import (
     KILL,
+    NORMAL,
+    Alias,
     Crash,
     Down,
     Exit,
@@ -18,6 +20,7 @@ from pydist import (
     Pid,
     Ref,
     UnknownName,
+    alias,
     demonitor,
     is_alive,
     link,
@@ -28,6 +31,7 @@ from pydist import (
     send,
     spawn,
     trap_exit,
+    unalias,
     unlink,
     unregister,
     whereis,
@@ -35,6 +39,7 @@ from pydist import (
 from pydist import exit as send_exit
 from pydist.core.relations import Relations, Target
 from pydist.messaging import acting, current
+from pydist.primitives import MonitorAlias
 from pydist.process import Process
 from tests.model.orders import MAIN, NAMES, NOBODY, Action, Batch, Entry, Key, Order, Picture, Portrait
 
@@ -47,6 +52,8 @@ class ReturnedError(Exception):
     """What a driver that is told to return raises within itself."""
 
 
+BOOM = "boom"
+"""An exit reason as any other."""
 CRASH = ("crash", FaultyError.__qualname__)
 """The exit reason of a driver that has crashed, as it is written down."""
 LINGERING: Final = 3
@@ -60,7 +67,9 @@ class Stage:
         self.processes: dict[Key, Process] = {}
         self.keys: dict[Pid, Key] = {self_pid(): MAIN}
         self.refs: dict[int, Ref] = {}
-        self.numbers: dict[Ref, int] = {}
+        self.aliases: dict[int, Alias] = {}
+        self.numbers: dict[int, int] = {}
+        """Of pydist's references -> of the actions that made them."""
         self.journals: dict[Key, list[Entry]] = {}
         self.farewells: dict[Key, Action] = {}
 
@@ -81,9 +90,13 @@ class Stage:
         self.keys[pid] = key
         self.journals[key] = []
 
+    def _aliased(self, number: int, alias: Alias) -> None:
+        self.aliases[number] = alias
+        self.numbers[alias.ref.number] = number
+
     def _monitored(self, number: int, ref: Ref) -> None:
         self.refs[number] = ref
-        self.numbers[ref] = number
+        self.numbers[ref.number] = number
 
     def write_down(self, me: Key, message: Any) -> None:
         """A driver has got a message."""
@@ -93,10 +106,10 @@ class Stage:
                 journal.append(("exited", self.keys[pid], _plain(reason)))
                 self._expect_no_name(journal, pid)
             case Down(ref, Pid() as pid, reason):
-                journal.append(("down", self.numbers[ref], self.keys[pid], _plain(reason)))
+                journal.append(("down", self.numbers[ref.number], self.keys[pid], _plain(reason)))
                 self._expect_no_name(journal, pid)
             case Down(ref, (name, _), reason):
-                journal.append(("down", self.numbers[ref], name, _plain(reason)))
+                journal.append(("down", self.numbers[ref.number], name, _plain(reason)))
             case _:
                 journal.append(message)
 
@@ -143,7 +156,14 @@ class Stage:
         unlink(self.processes[action.target].pid)
 
     def monitor(self, me: Key, action: Action) -> None:
-        self._monitored(action.number, monitor(self.processes[action.target].pid))
+        target = self.processes[action.target].pid
+        if not action.flags:
+            self._monitored(action.number, monitor(target))
+            return
+        (until,) = action.flags
+        ref, address = monitor(target, alias=cast("MonitorAlias", until))
+        self._monitored(action.number, ref)
+        self._aliased(action.number, address)
 
     def monitor_name(self, me: Key, action: Action) -> None:
         assert action.name
@@ -154,13 +174,24 @@ class Stage:
         if ref is not None:
             demonitor(ref, flush="flush" in action.flags)
 
+    def alias(self, me: Key, action: Action) -> None:
+        self._aliased(action.number, alias(reply="reply" in action.flags))
+
+    def unalias(self, me: Key, action: Action) -> None:
+        if action.target in self.aliases:
+            self.journals[me].append(("unalias", action.number, unalias(self.aliases[action.target])))
+
+    def send_alias(self, me: Key, action: Action) -> None:
+        if action.target in self.aliases:
+            send(self.aliases[action.target], ("said", me, action.number))
+
     def exit(self, me: Key, action: Action) -> None:
         send_exit(self.processes[action.target].pid, action.reason)
 
     def leave(self, me: Key, action: Action) -> None:
         if action.reason == CRASH:
             raise FaultyError
-        if "return" in action.flags:
+        if action.reason is NORMAL and "return" in action.flags:
             raise ReturnedError
         raise Exit(action.reason)
 
@@ -211,11 +242,11 @@ class Stage:
             reason=None if alive else _plain(process.exit_reason),
             trapping=process.trapping and alive,
             unread=process.mailbox.length() if alive else 0,
-            aliases=len(process.aliases or ()),
+            aliases=frozenset(self.numbers[number] for number in process.aliases or ()),
             links=frozenset(self.keys[pid] for pid in tables.links),
-            monitors={self.numbers[ref]: self._key(target) for ref, target in tables.monitors.items()},
+            monitors={self.numbers[ref.number]: self._key(target) for ref, target in tables.monitors.items()},
             watchers={
-                self.numbers[ref]: (self.keys[pid], self._address(target))
+                self.numbers[ref.number]: (self.keys[pid], self._address(target))
                 for ref, (pid, target) in tables.watchers.items()
             },
         )

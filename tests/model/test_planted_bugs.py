@@ -17,7 +17,7 @@ from tests.model.verdict import check_a_possible_outcome, check_the_only_outcome
 Bug: TypeAlias = Callable[[pytest.MonkeyPatch], None]
 
 BUGS: Final = [bug for name, bug in getmembers(planted_bugs, isfunction) if not name.startswith("_")]
-QUICKLY: Final = settings(max_examples=300, derandomize=True, database=None, phases=[Phase.generate])
+QUICKLY: Final = settings(max_examples=1000, deadline=None, derandomize=True, database=None, phases=[Phase.generate])
 
 
 def fails(check: Callable[[Plan], None]) -> Callable[[Plan], bool]:

@@ -12,11 +12,12 @@ from typing import Any, Final
 from structlog.testing import capture_logs
 
 from tests.model.orders import Key, Picture, Plan
-from tests.model.signal_model import DEAD, DYING, World
+from tests.model.signal_model import DEAD, DYING
 from tests.model.stage import Stage, quiet
+from tests.model.world import World
 from tests.virtual_time import run_process
 
-PATIENCE: Final = 2_000
+PATIENCE: Final = 1_000
 """How many states of a world are looked at before a search is given up. What is right is found within a hundred."""
 
 
