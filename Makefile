@@ -31,6 +31,7 @@ bench: $(INSTALLED) ## measure pydist, and the BEAM beside it where erl is there
 	@.ci/packages erl:erlang-base || echo "pydist: going on without the BEAM" >&2
 	@$(BIN)/python -m benchmarks $(ARGS)
 
+# In setuptools' "compat" mode the checkout is found by a plain path, which type checkers can follow.
 # A .venv without pip is one that was begun and not finished, or whose Python is gone: it is made anew.
 $(INSTALLED): pyproject.toml $(wildcard pydist/native/*)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -41,5 +42,6 @@ $(INSTALLED): pyproject.toml $(wildcard pydist/native/*)
 	@{ command -v cc && $(PYTHON) -c 'import os, sysconfig; os.stat(sysconfig.get_path("include") + "/Python.h")'; } >/dev/null 2>&1 || \
 		.ci/packages cc:gcc "Python.h:$$($(PYTHON) -c 'import sys; print("python3.%d-dev" % sys.version_info[1])')" || \
 		echo "pydist: going on without its C twin, at a fraction of the speed" >&2
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[sfu,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[sfu,dev]' \
+		--config-settings editable_mode=compat
 	@touch $@

@@ -76,11 +76,12 @@ class Caller(Envelope, tag="$caller", fields=("pid", "ref", "timeout", "node")):
         _, runtime = acting()
         if not runtime.is_local(self.pid):
             return self.timeout
-        asker = runtime.process(self.pid)
-        until = inf if asker is None else asker.deadline  # it awaits the reply, or will later
-        if self.asked is not None:
+        if self.asked is None:
+            asker = runtime.process(self.pid)
+            until = inf if asker is None else asker.deadline  # it has done nothing since but wait
+        else:
             until = self.asked + self.timeout
-        return max(0.0, until - runtime.loop.time())
+        return min(self.timeout, max(0.0, until - runtime.loop.time()))
 
 
 class Call(Envelope, tag="$call", fields=("caller", "request")):

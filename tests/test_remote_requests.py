@@ -152,7 +152,8 @@ async def test_a_server_sees_whether_a_caller_on_another_node_still_waits(
     waiting = asyncio.ensure_future(a.run(call, server, Later(), 1000))
     await settled()
     assert await b.run(state_of, callers[0]) == (True, 1000)
-    assert await a.run(state_of, callers[0]) == (True, 1000)  # the copy that has crossed does not know when it asked
+    waits, remaining = await a.run(state_of, callers[0])  # where the caller itself lives, it is known how long it waits
+    assert (waits, 0 < remaining <= 1000) == (True, True)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
