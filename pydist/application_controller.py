@@ -218,6 +218,8 @@ class ApplicationController(GenServer):
 
 
 def _load(applications: Sequence[Any], env: Mapping[str, Env]) -> Mapping[str, Loaded]:
+    if isinstance(applications, type):
+        raise TypeError(f"applications are given as a list, and this is a single one: put {applications!r} into [ ]")
     known: dict[str, Loaded] = {}
     for each in applications:
         if not (isinstance(each, type) and issubclass(each, Application)):

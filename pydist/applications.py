@@ -45,7 +45,9 @@ async def start_application(name: str, restart: Restart = "temporary") -> None:
         ApplicationError: "not_loaded"; "already_started"; "stopping"; "not_started", one that it needs does not run.
         StartError: its `start` failed. If it is not temporary, that ends the controller and all other applications.
         CallError: the node has no controller, or no longer.
+        TypeError, ValueError: no name, or no such restart type.
     """
+    _check_name(name)
     if restart not in RESTARTS:
         raise ValueError(f"restart is one of {', '.join(RESTARTS)}, not {restart!r}")
     _check(await call(CONTROLLER, StartApplication(name, restart), timeout=None))
@@ -59,7 +61,9 @@ async def stop_application(name: str) -> None:
     Raises:
         ApplicationError: "not_loaded" or "not_started".
         CallError: the node has no controller, or no longer.
+        TypeError: no name.
     """
+    _check_name(name)
     _check(await call(CONTROLLER, StopApplication(name), timeout=None))
 
 
@@ -74,8 +78,8 @@ async def ensure_all_started(*names: str, restart: Restart = "temporary") -> lis
         The names of those that were started, in the order of their start.
 
     Raises:
-        ApplicationError, StartError, CallError: as `start_application`. Those that were started before are stopped
-            again, in reverse.
+        ApplicationError, StartError, CallError, TypeError, ValueError: as `start_application`. Those that were started
+            before are stopped again, in reverse.
     """
     started: list[str] = []
     try:
@@ -153,6 +157,7 @@ def _how_it_ended(reason: Reason) -> None:
 def _order(names: Sequence[str]) -> list[str]:
     known = loaded()
     for name in names:
+        _check_name(name)
         if name not in known:
             raise ApplicationError(name, "not_loaded")
     return start_order({name: each.application.applications for name, each in known.items()}, names)
@@ -167,6 +172,11 @@ async def _is_new(name: str, restart: Restart) -> bool:
             return False
         raise
     return True
+
+
+def _check_name(name: object) -> None:
+    if not isinstance(name, str):
+        raise TypeError(f"an application is asked for by its name, not by {name!r}")
 
 
 def _check(answer: Refused | None) -> None:

@@ -142,7 +142,7 @@ async def call(
         raise nobody(server, request)
     pid = process.pid
     if target == pid or (type(target) is not Pid and is_self(process, runtime, target)):
-        raise CallingSelf(Atom("calling_self"), server, request, f"a process can't call itself: {request!r}")
+        raise calling_self(server, request)
     ref = process.ask(target) or open_request(process, runtime, target)
     try:
         node = target.node if type(target) is Pid else node_of(target)  # written out, as above: calls are in a hurry
@@ -179,9 +179,12 @@ def reply(caller: Caller, value: Any) -> None:
 
     Raises:
         EncodeError: the caller is on another node, and the value can't cross the wire.
+        TypeError: no `Caller`.
     """
-    ref = caller.ref
-    asker: Process | None = caller.pid.process
+    try:
+        ref, asker = caller.ref, caller.pid.process
+    except AttributeError:
+        raise TypeError(f"reply takes the Caller that the handler was given, not {caller!r}") from None
     if asker is not None and asker.home is current().home:
         asker.deliver_alias(ref, Reply(ref, value))
     else:
@@ -189,14 +192,6 @@ def reply(caller: Caller, value: Any) -> None:
 
 
 # -- the parts of which calls, and requests that are awaited later, are made
-
-
-def check_timeout(timeout: object) -> None:
-    """Before anything is sent: raise TypeError for what is no number, ValueError for what is no time."""
-    if timeout is not None and not isinstance(timeout, int | float):
-        raise TypeError(f"a timeout is a number of seconds or None, not {timeout!r}")
-    if timeout != timeout:  # noqa: PLR0124  # it is not a number
-        raise ValueError(f"a timeout is a number of seconds or None, not {timeout!r}")
 
 
 def node_of(target: Pid | RegisteredName) -> str:
@@ -226,6 +221,12 @@ def too_late(server: Server, request: Any, timeout: float | None) -> CallTimeout
     """No reply in time."""
     text = f"no reply from {server!r} within {timeout} s to {request!r}; it may still do the work"
     return CallTimeout(Atom("timeout"), server, request, text)
+
+
+def calling_self(server: Server, request: Any) -> CallingSelf:
+    """A process has asked itself."""
+    text = f"a process can't call itself, for it would wait for its own reply: {request!r} was not sent"
+    return CallingSelf(Atom("calling_self"), server, request, text)
 
 
 def nobody(server: Server, request: Any) -> NoProcess:

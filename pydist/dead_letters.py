@@ -34,7 +34,7 @@ class DeadLetter(Message, tag="$dead_letter"):
     """Whom it was for, as it was addressed: a pid, an alias, `(name, node)`, or a `Via`."""
     message: Any
     reason: str
-    """See `pydist.dead_letters`."""
+    """"noproc", "unknown_name" and so on: see the head of `dead_letters.py`."""
 
 
 class DeadLetters:

@@ -28,10 +28,10 @@ from inspect import isawaitable
 from typing import Any, Final, NoReturn, TypeAlias, TypeVar
 
 from pydist.addresses import Name, Via, holder
-from pydist.calls import Caller, check_timeout, reply
+from pydist.calls import Caller, reply
 from pydist.errors import AlreadyStarted, Exit, StartError
 from pydist.message import Message
-from pydist.messaging import acting, current, receive, send
+from pydist.messaging import acting, check_timeout, current, receive, send
 from pydist.primitives import (
     demonitor,
     exit,  # noqa: A004  # OTP's name

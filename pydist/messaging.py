@@ -95,7 +95,7 @@ def receive(pattern: Pattern = None, timeout: float | None = None) -> Generator[
 
     Raises:
         TimeoutError: no such message in time.
-        ValueError: the timeout is not a number.
+        TypeError, ValueError: no such pattern; the timeout is not a number.
         Exit: the process has got an exit signal; let it pass.
     """
     process = current()
@@ -130,12 +130,19 @@ def _interrupted(process: Process) -> Generator[Any, Any, None]:
 
 
 def _arm(process: Process, timeout: float) -> None:
+    check_timeout(timeout)
     if timeout <= 0:
         raise TimeoutError("no message is there")
-    if not timeout > 0:
-        raise ValueError(f"a timeout is a number of seconds, not {timeout}")
     if timeout < inf:
         process.home.timers.arm(process, timeout)
+
+
+def check_timeout(timeout: object) -> None:
+    """Raise TypeError for what is no number, ValueError for what is no time."""
+    if timeout is not None and not isinstance(timeout, int | float):
+        raise TypeError(f"a timeout is a number of seconds or None, not {timeout!r}")
+    if timeout != timeout:  # noqa: PLR0124  # it is not a number
+        raise ValueError(f"a timeout is a number of seconds or None, not {timeout!r}")
 
 
 if not TYPE_CHECKING and native is not None:

@@ -60,7 +60,7 @@ def system_monitor(
 
 
 def dead_letters() -> dict[str, int]:
-    """How many messages of this node nobody got since it started, by the reason; `pydist.dead_letters` lists them."""
+    """How many messages of this node nobody got since it started, by the reason that a `DeadLetter` has."""
     _, runtime = acting()
     return dict(runtime.dead_letters.counts)
 

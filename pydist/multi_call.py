@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
-from pydist.calls import cast, is_self
-from pydist.errors import CallingSelf
+from pydist.calls import calling_self, cast, is_self
 from pydist.message import Request
 from pydist.messaging import acting
 from pydist.primitives import node_name, nodes
 from pydist.request_ids import RequestIds, send_request
-from pydist.terms import Atom
 
 R = TypeVar("R")
 
@@ -38,7 +36,7 @@ async def multi_call(
     process, runtime = acting()
     for node in _all_nodes() if on is None else on:
         if is_self(process, runtime, (name, node)):
-            raise CallingSelf(Atom("calling_self"), (name, node), request, f"a process can't call itself: {request!r}")
+            raise calling_self((name, node), request)
         requests.add(send_request((name, node), request), label=node)
     replies: dict[str, R] = {}
     silent = [node for _, node in requests]

@@ -314,11 +314,12 @@ def run(
         long_schedule: seconds that a step of a process may take before a warning is logged; None for no such watch.
 
     Raises:
-        NodeStartError: the node can't come up as asked.
+        NodeStartError: the node can't come up as asked, or an event loop runs here already.
         Exit: an exit signal ended `main`.
         KeyboardInterrupt: Ctrl-C.
         Exception: whatever `main` raises.
     """
+    _check_no_loop_runs()
     node = Node(
         name,
         cookie=cookie,
@@ -330,6 +331,17 @@ def run(
     )
     with default_logging(), asyncio.Runner(loop_factory=_new_loop) as runner:
         return runner.run(_run(node, main, args))
+
+
+def _check_no_loop_runs() -> None:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    raise NodeStartError(
+        "run() is for the top of a program, and starts an event loop; here one runs already: "
+        "in a process use spawn() or a plain await, in asyncio code `Node`"
+    )
 
 
 async def _run(node: Node, main: Callable[..., Coroutine[Any, Any, T]], args: tuple[Any, ...]) -> T:

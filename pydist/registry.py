@@ -34,10 +34,7 @@ from pydist.core.entries import Entries
 from pydist.core.names import check_name
 from pydist.errors import AlreadyRegistered, UnknownName
 from pydist.messaging import acting
-from pydist.primitives import (
-    published,
-    self_pid,
-)
+from pydist.primitives import published, self_pid
 from pydist.registry_keeper import Keeper, Keys, Table
 from pydist.terms import Pid
 

@@ -29,7 +29,6 @@ from pydist.calls import (
     Call,
     Caller,
     Reply,
-    check_timeout,
     failure,
     give_up,
     nobody,
@@ -40,7 +39,7 @@ from pydist.calls import (
 from pydist.errors import CallError
 from pydist.mailbox import MISSING
 from pydist.message import Request
-from pydist.messaging import acting, receive, send
+from pydist.messaging import acting, check_timeout, receive, send
 from pydist.primitives import self_pid
 from pydist.terms import NOPROC, Down, Pid, Ref, RegisteredName
 

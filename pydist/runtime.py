@@ -120,7 +120,8 @@ def begin(function: Callable[..., Coroutine[Any, Any, Any]], args: tuple[Any, ..
         raise TypeError(f"a process is started with the function and its arguments: {name}, ... and not {name}(...)")
     coroutine: object = function(*args)
     if not iscoroutine(coroutine):
-        raise TypeError(f"a process runs an async function; {function!r} returned {type(coroutine).__name__}")
+        returned = type(coroutine).__name__
+        raise TypeError(f"a process runs an async function, `async def`; {function!r} is none, and returned {returned}")
     return coroutine
 
 

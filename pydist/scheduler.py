@@ -78,8 +78,9 @@ class RunnableTask(SteppedTask):
 def not_in_process() -> NoReturn:
     """Raise what a function that needs a process raises elsewhere."""
     raise NotInProcess(
-        "this works inside a pydist process only: start one with spawn(), pydist.run() or Node.run(). "
-        "A task that a process has started (gather, create_task, wait_for before Python 3.12) is not that process"
+        "this works inside a pydist process only: start one with spawn(), pydist.run() or Node.run(). A task or a "
+        "thread that a process has started (gather, create_task, to_thread, wait_for before Python 3.12) is not that "
+        "process"
     )
 
 

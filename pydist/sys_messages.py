@@ -17,9 +17,9 @@ from collections.abc import Callable
 from typing import Any, Literal, TypeVar, overload
 
 from pydist.addresses import Server, locate
-from pydist.calls import DEFAULT_TIMEOUT, is_self, nobody
+from pydist.calls import DEFAULT_TIMEOUT, calling_self, is_self, nobody
 from pydist.core.debugging import LOGGED, Hook, Statistics, SysEvent
-from pydist.errors import CallError, CallingSelf, CallTimeout, EncodeError
+from pydist.errors import CallError, CallTimeout, EncodeError
 from pydist.message import Request
 from pydist.messaging import acting, receive
 from pydist.primitives import demonitor, monitor
@@ -52,7 +52,7 @@ async def _ask(server: Server, request: Request[R], timeout: float | None) -> R:
     process, runtime = acting()
     target = locate(server)
     if target is not None and is_self(process, runtime, target):
-        raise CallingSelf(Atom("calling_self"), server, request, f"a process can't call itself: {request!r}")
+        raise calling_self(server, request)
     answer = await receive_response(begin_request(System, server, request, timeout), timeout)
     if isinstance(answer, Failed):
         raise CallError(answer.reason, server, request)

@@ -49,8 +49,11 @@ async def test_an_error_whose_text_ends_the_program_ends_its_process_only() -> N
 
 @in_process
 async def test_a_timeout_that_is_no_number_is_refused_and_others_expire_all_the_same() -> None:
-    with pytest.raises(ValueError, match="a timeout is a number of seconds, not nan"):
+    with pytest.raises(ValueError, match="a timeout is a number of seconds or None, not nan"):
         await receive("never".__eq__, float("nan"))
+    text: Any = "5"
+    with pytest.raises(TypeError, match="a timeout is a number of seconds or None, not '5'"):
+        await receive("never".__eq__, text)
     with pytest.raises(TimeoutError):
         await receive("never".__eq__, 0.1)
 

@@ -26,6 +26,7 @@ from pydist import (
     link,
     node_name,
     receive,
+    run,
     self_pid,
     send,
     spawn,
@@ -104,6 +105,14 @@ async def test_what_is_no_port_mapper_is_not_taken_for_one(network: MemoryNetwor
         with pytest.raises(PortMapperError, match=rf"what listens at 127\.0\.0\.1:{port} is no port mapper"):
             await node.start()
     assert network.listeners == {}
+
+
+async def test_run_is_not_for_where_an_event_loop_runs_already() -> None:
+    async def main() -> None:
+        """Never begins."""
+
+    with pytest.raises(NodeStartError, match=r"in a process use spawn\(\) or a plain await, in asyncio code `Node`"):
+        run(main)
 
 
 async def test_a_node_starts_once(start_node: StartNode) -> None:

@@ -79,7 +79,10 @@ def no_coroutine() -> int:
 
 @pytest.mark.parametrize(
     ("function", "args", "words"),
-    [(no_coroutine, (), "a process runs an async function"), (wait, (1,), "positional argument")],
+    [
+        (no_coroutine, (), "a process runs an async function, `async def`; .* is none, and returned int"),
+        (wait, (1,), "positional argument"),
+    ],
 )
 def test_what_is_no_async_function_or_does_not_take_the_arguments_is_refused(
     function: Any, args: tuple[Any, ...], words: str

@@ -132,6 +132,9 @@ arm(Receive *self, TaskState *process)
 {
     double timeout = PyFloat_AsDouble(self->timeout);
     if (timeout == -1.0 && PyErr_Occurred()) {
+        if (PyErr_ExceptionMatches(PyExc_TypeError)) {
+            PyErr_Format(PyExc_TypeError, "a timeout is a number of seconds or None, not %R", self->timeout);
+        }
         return -1;
     }
     if (timeout <= 0) {
@@ -139,7 +142,7 @@ arm(Receive *self, TaskState *process)
         return -1;
     }
     if (timeout != timeout) {
-        PyErr_SetString(PyExc_ValueError, "a timeout is a number of seconds, not nan");
+        PyErr_SetString(PyExc_ValueError, "a timeout is a number of seconds or None, not nan");
         return -1;
     }
     self->armed = (TaskState *)Py_NewRef(process);

@@ -600,10 +600,26 @@ async def test_what_is_no_application_is_an_error_at_once() -> None:
     wrong: Any = [Library()]
     with pytest.raises(TypeError, match="an application is a subclass of Application, not <"):
         await ApplicationController.start_link(wrong)
+    single: Any = Library
+    with pytest.raises(
+        TypeError, match=r"given as a list, and this is a single one: put <class .*Library'> into \[ \]"
+    ):
+        await ApplicationController.start_link(single)
     with pytest.raises(TypeError, match=r"Sync.start is no async function: write `async def start`"):
         type("Sync", (Application,), {"start": print})
     with pytest.raises(TypeError, match=r"One.applications is a list of names: write \['database'\]"):
         type("One", (Application,), {"applications": "database"})
+
+
+@pytest.mark.parametrize("ask", [start_application, stop_application, ensure_all_started])
+def test_an_application_is_asked_for_by_its_name(ask: Callable[[Any], Awaitable[Any]]) -> None:
+    @in_process
+    async def main() -> None:
+        await ApplicationController.start_link([Library])
+        with pytest.raises(TypeError, match=r"an application is asked for by its name, not by <class .*Library'>"):
+            await ask(Library)
+
+    main()
 
 
 @in_process

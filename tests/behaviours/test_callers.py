@@ -20,6 +20,7 @@ from pydist import (
     cast,
     receive_response,
     reply,
+    self_pid,
     send_request,
     spawn,
 )
@@ -43,6 +44,13 @@ class Keeper(GenServer):
 
 async def ask(server: Pid, timeout: float | None) -> None:
     await call(server, Ask(), timeout)
+
+
+@in_process
+async def test_who_replies_to_something_else_than_a_caller_is_told_so() -> None:
+    wrong: Any = self_pid()
+    with pytest.raises(TypeError, match="reply takes the Caller that the handler was given, not <Pid "):
+        reply(wrong, 1)
 
 
 @in_process

@@ -83,7 +83,7 @@ async def test_a_process_cannot_call_itself_by_pid_or_by_any_of_its_names() -> N
     me = self_pid()
     register("me", me)
     for address in (me, "me", ("me", me.node)):
-        with pytest.raises(CallingSelf, match=r"a process can't call itself: Add\(by=1\)") as caught:
+        with pytest.raises(CallingSelf, match=r"a process can't call itself, .*: Add\(by=1\) was not sent") as caught:
             await call(address, Add(1))
         assert (caught.value.reason, caught.value.destination) == (Atom("calling_self"), address)
     assert (mailbox(), links_and_monitors()) == ([], (0, 0, 0, 0))
