@@ -52,6 +52,7 @@ def send(target: Destination, message: Any, *, priority: bool = False) -> None:
 
     Raises:
         UnknownName: nobody on this node has the name.
+        TypeError, ValueError: no such target.
         EncodeError: the message can't cross the wire; nothing was sent.
         ConnectionFull: too much is waiting for that node; nothing was sent.
     """

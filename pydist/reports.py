@@ -133,7 +133,7 @@ def _situation(process: Kin) -> dict[str, Any]:
         "links": [] if relations is None else relations.active_links(),
         "monitors": [] if relations is None else list(relations.monitors.values()),
         "trap_exit": process.trapping,
-        "message_queue_length": process.mailbox.length(),
+        "message_queue_len": process.mailbox.length(),
         "messages": _unread(process.mailbox),
     }
     last = getattr(process, "last_message", MISSING)

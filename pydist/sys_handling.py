@@ -165,6 +165,6 @@ class SystemSide:
             name=process.registered_name(),
             parent=self._parent,
             suspended=self._suspended,
-            message_queue_length=process.mailbox.length(),
+            message_queue_len=process.mailbox.length(),
             state=self._behaviour.system_show_state(),
         )

@@ -34,7 +34,7 @@ class Status(Message, tag="$sys_status"):
     parent: Pid | None
     """With whose end it ends, too."""
     suspended: bool
-    message_queue_length: int
+    message_queue_len: int
     state: Any
     """As its `format_status` shows it."""
 

@@ -88,7 +88,7 @@ async def test_a_crash_report_says_who_has_crashed_whose_child_it_was_and_what_i
         "links": [partner],
         "monitors": [partner],
         "trap_exit": False,
-        "message_queue_length": 12,
+        "message_queue_len": 12,
         "messages": list(range(10)),
     }
 

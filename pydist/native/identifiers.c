@@ -169,5 +169,9 @@ identifier_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     return identifier_vectorcall((PyObject *)type, ((PyTupleObject *)args)->ob_item, PyTuple_GET_SIZE(args), NULL);
 }
 
-PyTypeObject PidType = IDENTIFIER("pydist.terms.Pid", "A process: see the class in terms.py.", pid_getset);
-PyTypeObject RefType = IDENTIFIER("pydist.terms.Ref", "A reference: see the class in terms.py.", ref_getset);
+PyTypeObject PidType =
+    IDENTIFIER("pydist.terms.Pid", "A process: the node it lives on, its number there, and that node's creation.",
+               pid_getset);
+PyTypeObject RefType =
+    IDENTIFIER("pydist.terms.Ref", "A reference that is unique over the node's life: names a monitor, a call or a timer.",
+               ref_getset);

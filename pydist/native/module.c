@@ -46,13 +46,46 @@ native_connect(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
     Py_RETURN_NONE;
 }
 
-/* The first lines of what messaging.py says. */
-PyDoc_STRVAR(send_doc, "send($module, target, message, *, priority=False)\n--\n\n"
-                       "Send `message` to a pid, an alias, a name or (name, node); returns at once (Erlang's `!`).");
-PyDoc_STRVAR(receive_doc, "receive($module, pattern=None, timeout=None)\n--\n\n"
-                          "Await it: take the first message that matches, and wait for one if there is none\n"
-                          "(Erlang's `receive ... after`). The pattern is a type, a union or tuple of types, a Ref or a\n"
-                          "predicate; the timeout is in seconds, and raises TimeoutError.");
+/* What messaging.py says of them, word by word: a test compares. */
+PyDoc_STRVAR(
+    send_doc,
+    "send($module, target, message, *, priority=False)\n"
+    "--\n"
+    "\n"
+    "Send `message`; returns at once, and says nothing about delivery (Erlang's `!`).\n"
+    "\n"
+    "Between a pair of processes the order of sending is the order of arrival. To a process that is dead, or a node that\n"
+    "can't be reached, it is silently lost. A local receiver gets the very object: treat what you have sent as frozen.\n"
+    "\n"
+    "Args:\n"
+    "    target: a pid, an alias, a name on this node, or `(name, node)`.\n"
+    "    message: any value; for another node one that can cross the wire.\n"
+    "    priority: put it before all ordinary messages, if `target` is an alias whose owner has made it for that (see\n"
+    "        `alias`) and lives on this node; otherwise it changes nothing.\n"
+    "\n"
+    "Raises:\n"
+    "    UnknownName: nobody on this node has the name.\n"
+    "    TypeError, ValueError: no such target.\n"
+    "    EncodeError: the message can't cross the wire; nothing was sent.\n"
+    "    ConnectionFull: too much is waiting for that node; nothing was sent.");
+PyDoc_STRVAR(
+    receive_doc,
+    "receive($module, pattern=None, timeout=None)\n"
+    "--\n"
+    "\n"
+    "Take the first message that matches, and wait for one if there is none (Erlang's `receive ... after`).\n"
+    "\n"
+    "Without the `await` nothing is received, and nothing warns of it.\n"
+    "\n"
+    "Args:\n"
+    "    pattern: None for any message; a type, a union or a tuple of types; a `Ref` for what carries it (a `Down`, a\n"
+    "        reply, a tuple that starts with it); or a predicate. Messages that don't match stay, in order.\n"
+    "    timeout: seconds to wait at most; 0 looks once at what is there; None waits for ever.\n"
+    "\n"
+    "Raises:\n"
+    "    TimeoutError: no such message in time.\n"
+    "    TypeError, ValueError: no such pattern; the timeout is not a number.\n"
+    "    Exit: the process has got an exit signal; let it pass.");
 
 static PyMethodDef native_methods[] = {
     {"connect", (PyCFunction)(void (*)(void))native_connect, METH_VARARGS | METH_KEYWORDS, NULL},

@@ -128,7 +128,7 @@ async def test_the_status_of_a_server_says_what_it_is_and_how() -> None:
     cast(counter, "one")
     cast(counter, "two")
     held = await get_status(counter)
-    assert (held.suspended, held.message_queue_length) == (True, 2)
+    assert (held.suspended, held.message_queue_len) == (True, 2)
 
 
 @in_process
@@ -232,7 +232,7 @@ async def test_a_supervisor_can_be_looked_into_and_held() -> None:
     assert killed is not None
     await end(killed, KILLED)
     await passed(1)
-    assert (whereis("counter"), (await get_status(supervisor)).message_queue_length) == (None, 1)
+    assert (whereis("counter"), (await get_status(supervisor)).message_queue_len) == (None, 1)
     await resume(supervisor)
     await passed(1)
     assert (whereis("counter") is not None, (await get_status(supervisor)).behaviour) == (True, "Supervisor")

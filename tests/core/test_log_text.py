@@ -29,7 +29,7 @@ CRASH: Final[dict[str, Any]] = {
     "links": [MAIN],
     "monitors": [],
     "trap_exit": False,
-    "message_queue_length": 2,
+    "message_queue_len": 2,
     "messages": ["one", ("two", 2)],
     "error": "ValueError",
     "exception": TRACEBACK,
@@ -55,15 +55,15 @@ def golden(text: str) -> str:
 def test_a_crash_report_stands_on_several_lines_with_its_traceback_last() -> None:
     assert render_text(CRASH) == golden("""
         2026-11-25 02:30:04.573000 error    crash_report
-            pid                   <Pid a@127.0.0.1/4.1>
-            name                  counter
-            label                 Counter
-            reason                Crash(ValueError: boom)
-            ancestors             main, <Pid a@127.0.0.1/1.1>
-            links                 <Pid a@127.0.0.1/1.1>
-            trap_exit             False
-            message_queue_length  2
-            messages              one, ('two', 2)
+            pid                <Pid a@127.0.0.1/4.1>
+            name               counter
+            label              Counter
+            reason             Crash(ValueError: boom)
+            ancestors          main, <Pid a@127.0.0.1/1.1>
+            links              <Pid a@127.0.0.1/1.1>
+            trap_exit          False
+            message_queue_len  2
+            messages           one, ('two', 2)
             Traceback (most recent call last):
               File "counter.py", line 12, in handle_call
                 raise ValueError("boom")
