@@ -26,12 +26,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
-from inspect import iscoroutinefunction
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, TypeAlias
 
 import attrs
 
+from pydist.behaviour import check_callbacks
 from pydist.errors import ApplicationError
 from pydist.mailbox import MISSING
 from pydist.primitives import published, self_pid
@@ -62,9 +62,7 @@ class Application:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        for name in ("start", "prep_stop", "stop"):
-            if name in vars(cls) and not iscoroutinefunction(vars(cls)[name]):
-                raise TypeError(f"{cls.__qualname__}.{name} is no async function: write `async def {name}`")
+        check_callbacks(cls, ("start", "prep_stop", "stop"))
         if isinstance(cls.applications, str):
             raise TypeError(f"{cls.__qualname__}.applications is a list of names: write [{cls.applications!r}]")
 

@@ -34,17 +34,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from inspect import iscoroutinefunction
 from typing import Any, ClassVar, Final, Self, cast
 
 from pydist import gen
-from pydist.addresses import Name
+from pydist.behaviour import Behaviour, check_callbacks
 from pydist.calls import Caller
 from pydist.message import Request
 from pydist.messaging import current
 from pydist.reports import unexpected_message
 from pydist.server_loop import Coming, serve, title
-from pydist.terms import Pid, Reason, Ref
+from pydist.sys_handling import formatted
+from pydist.terms import Reason
 
 HANDLERS: Final = (
     "init",
@@ -57,7 +57,7 @@ HANDLERS: Final = (
 )
 
 
-class GenServer:
+class GenServer(Behaviour):
     """Subclass it and write the handlers you need; see the head of this file."""
 
     __slots__ = ("__dict__", "__weakref__", "_gen_coming")
@@ -68,9 +68,7 @@ class GenServer:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        for name in HANDLERS:
-            if not iscoroutinefunction(getattr(cls, name)):
-                raise TypeError(f"{cls.__qualname__}.{name} is no async function: write `async def {name}`")
+        check_callbacks(cls, HANDLERS)
 
     def __new__(cls, *_args: Any, **_kwargs: Any) -> Self:
         """Ready before any `__init__`, so that handlers can also be tested by themselves."""
@@ -149,55 +147,7 @@ class GenServer:
 
     def system_show_state(self) -> Any:
         """What `format_status` makes of the state."""
-        try:
-            return self.format_status(self.system_get_state())
-        except Exception as error:  # noqa: BLE001  # the user's code must not end the server, nor hide why it ends
-            return f"<format_status of {type(self).__qualname__} has raised {type(error).__qualname__}>"
-
-    # -- starting
-
-    @classmethod
-    async def start_link(
-        cls, *args: Any, name: Name | None = None, start_timeout: float | None = None, **kwargs: Any
-    ) -> Pid:
-        """Start a server linked to the caller; returns when its `init` has.
-
-        Args:
-            *args: those of `init`.
-            name: what it is registered as, from before `init` on: a name on this node, or a `Via`.
-            start_timeout: seconds that `init` may take before the server is killed; None for as long as it takes.
-            **kwargs: those of `init`.
-
-        Returns:
-            Its pid; None if `init` has raised `Ignore`.
-
-        Raises:
-            AlreadyStarted: `name` belongs to a living process.
-            StartError: `init` failed, with its exit reason, or took too long, with `Atom("timeout")`. A caller that
-                does not trap exits gets the exit signal of a server that failed, too.
-        """
-        pid: Pid = await gen.start(
-            cls._gen_life(args, kwargs), name, label=cls.__qualname__, link=True, timeout=start_timeout
-        )
-        return pid
-
-    @classmethod
-    async def start(
-        cls, *args: Any, name: Name | None = None, start_timeout: float | None = None, **kwargs: Any
-    ) -> Pid:
-        """As `start_link`, without a link."""
-        pid: Pid = await gen.start(cls._gen_life(args, kwargs), name, label=cls.__qualname__, timeout=start_timeout)
-        return pid
-
-    @classmethod
-    async def start_monitor(
-        cls, *args: Any, name: Name | None = None, start_timeout: float | None = None, **kwargs: Any
-    ) -> tuple[Pid, Ref]:
-        """As `start`, and monitored by the caller from its first step: `(pid, ref)`."""
-        both: tuple[Pid, Ref] = await gen.start_monitor(
-            cls._gen_life(args, kwargs), name, label=cls.__qualname__, timeout=start_timeout
-        )
-        return both
+        return formatted(self, lambda: self.format_status(self.system_get_state()))
 
     @classmethod
     def _gen_life(cls, args: tuple[Any, ...], kwargs: dict[str, Any]) -> gen.Serve:

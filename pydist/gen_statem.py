@@ -73,17 +73,16 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from enum import EnumType
 from functools import partial
-from inspect import iscoroutinefunction
 from typing import Any, ClassVar, Final, Generic, TypeVar, get_args, get_origin
 
 from pydist import gen
-from pydist.addresses import Name
+from pydist.behaviour import Behaviour, check_callbacks
 from pydist.core.transition import Enter, Transition
 from pydist.messaging import current
 from pydist.reports import unexpected_message
 from pydist.statem_answers import Answer, Event, Info
 from pydist.statem_loop import serve
-from pydist.terms import Pid, Reason, Ref
+from pydist.terms import Reason
 
 S = TypeVar("S")
 D = TypeVar("D")
@@ -104,7 +103,7 @@ def in_state(*states: object) -> Callable[[F], F]:
     return mark
 
 
-class GenStatem(Generic[S, D]):
+class GenStatem(Behaviour, Generic[S, D]):
     """See the head of this file.
 
     `GenStatem[S, D]` is one whose states are of type `S` and whose data are of type `D`. If `S` is an `Enum`, a class
@@ -120,9 +119,7 @@ class GenStatem(Generic[S, D]):
         if state_enter is not None:
             cls._state_enter = state_enter
         cls._handlers = _handlers(cls)
-        for name in ("init", "handle_event", "terminate", *cls._handlers.values()):
-            if not iscoroutinefunction(getattr(cls, name)):
-                raise TypeError(f"{cls.__qualname__}.{name} is no async function: write `async def {name}`")
+        check_callbacks(cls, ("init", "handle_event", "terminate", *cls._handlers.values()))
         if not any("handle_event" in vars(each) for each in cls.__mro__ if each is not GenStatem):
             _check_complete(cls)
 
@@ -178,53 +175,12 @@ class GenStatem(Generic[S, D]):
         return status
 
     @classmethod
-    def _life(cls, args: tuple[Any, ...], kwargs: dict[str, Any]) -> gen.Serve:
+    def _gen_life(cls, args: tuple[Any, ...], kwargs: dict[str, Any]) -> gen.Serve:
         async def live(starter: gen.Starter) -> None:
             statem = cls()
             await serve(statem, partial(statem.init, *args, **kwargs), starter, state_enter=cls._state_enter)
 
         return live
-
-    @classmethod
-    async def start_link(
-        cls, *args: Any, name: Name | None = None, start_timeout: float | None = None, **kwargs: Any
-    ) -> Pid:
-        """Start a machine linked to the caller; returns when its `init` has.
-
-        Args:
-            *args: those of `init`.
-            name: what it is registered as, from before `init` on: a name on this node, or a `Via`.
-            start_timeout: seconds that `init` may take before the machine is killed; None for as long as it takes.
-            **kwargs: those of `init`.
-
-        Returns:
-            Its pid; None if `init` has raised `Ignore`.
-
-        Raises:
-            AlreadyStarted: `name` belongs to a living process.
-            StartError: `init` failed, with its exit reason, or took too long, with `Atom("timeout")`. A caller that
-                does not trap exits gets the exit signal of a machine that failed, too.
-        """
-        life = cls._life(args, kwargs)
-        pid: Pid = await gen.start(life, name, label=cls.__qualname__, link=True, timeout=start_timeout)
-        return pid
-
-    @classmethod
-    async def start(
-        cls, *args: Any, name: Name | None = None, start_timeout: float | None = None, **kwargs: Any
-    ) -> Pid:
-        """As `start_link`, without a link."""
-        pid: Pid = await gen.start(cls._life(args, kwargs), name, label=cls.__qualname__, timeout=start_timeout)
-        return pid
-
-    @classmethod
-    async def start_monitor(
-        cls, *args: Any, name: Name | None = None, start_timeout: float | None = None, **kwargs: Any
-    ) -> tuple[Pid, Ref]:
-        """As `start`, and monitored by the caller from its first step: `(pid, ref)`."""
-        life = cls._life(args, kwargs)
-        both: tuple[Pid, Ref] = await gen.start_monitor(life, name, label=cls.__qualname__, timeout=start_timeout)
-        return both
 
 
 # -- which method is for which state

@@ -19,7 +19,7 @@ from pydist.mailbox import MISSING
 from pydist.messaging import acting, current, receive
 from pydist.send_later import cancel_timer, send_after
 from pydist.statem_answers import Answer, Event, Info, keep_state, stop_machine
-from pydist.sys_handling import SystemSide
+from pydist.sys_handling import SystemSide, formatted
 from pydist.sys_requests import System
 from pydist.terms import Exited, Pid, Reason, Ref
 
@@ -177,10 +177,7 @@ class _Driver(Generic[S, D]):
         return pair
 
     def system_show_state(self) -> Any:
-        try:
-            return self._statem.format_status(self._machine.describe())
-        except Exception as error:  # noqa: BLE001  # the user's code must not end the machine, nor hide why it ends
-            return f"<format_status of {type(self._statem).__qualname__} has raised {type(error).__qualname__}>"
+        return formatted(self._statem, lambda: self._statem.format_status(self._machine.describe()))
 
 
 def _answer_of(stop: Stop, event: Event) -> Answer[Never, Never]:

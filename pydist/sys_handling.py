@@ -79,13 +79,11 @@ class SystemSide:
 
     def note(self, kind: str, term: Any, peer: Pid | None = None) -> None:
         """The behaviour does something while it is debugged."""
-        label, event = self._process.label, SysEvent(kind, term, peer)
+        label = self._process.label
         if self._debug.tracing:
             with suppress(Exception):  # no log may end who is looked at
-                log.info(
-                    "sys_trace", server=self._process.label, pid=self._process.pid, kind=kind, term=term, peer=peer
-                )
-        self._debug.note(event, label)
+                log.info("sys_trace", server=label, pid=self._process.pid, kind=kind, term=term, peer=peer)
+        self._debug.note(SysEvent(kind, term, peer), label)
 
     async def handle(self, message: System) -> None:
         """Do what a system message asks for; returns when the behaviour is to go on.
@@ -168,3 +166,11 @@ class SystemSide:
             message_queue_len=process.mailbox.length(),
             state=self._behaviour.system_show_state(),
         )
+
+
+def formatted(behaviour: object, state: Callable[[], Any]) -> Any:
+    """What a `format_status` gives. One that raises must not end its behaviour, nor hide why that ends."""
+    try:
+        return state()
+    except Exception as error:  # noqa: BLE001  # the user's code
+        return f"<format_status of {type(behaviour).__qualname__} has raised {type(error).__qualname__}>"
