@@ -1,6 +1,6 @@
 """pydist: OTP for Python. Processes, links, monitors, supervisors, and nodes that talk as if they were one."""
 
-from pydist.addresses import Via
+from pydist.addresses import Name, Server, Via
 from pydist.aliases import alias, make_ref, unalias
 from pydist.application import Application, get_application, get_env
 from pydist.application_controller import ApplicationController, ApplicationInfo
@@ -123,6 +123,7 @@ from pydist.terms import (
     NodeDown,
     NodeUp,
     Pid,
+    Reason,
     Ref,
     Timeout,
 )
@@ -180,6 +181,7 @@ __all__ = [
     "LongMessageQueue",
     "LongSchedule",
     "Message",
+    "Name",
     "NameTaken",
     "NamedTimeout",
     "NoProcess",
@@ -198,6 +200,7 @@ __all__ = [
     "PortMapperError",
     "ProcessInfo",
     "PydistError",
+    "Reason",
     "Ref",
     "Registered",
     "Registry",
@@ -208,6 +211,7 @@ __all__ = [
     "Restart",
     "Returned",
     "SchedulerLag",
+    "Server",
     "Shutdown",
     "StartError",
     "StateTimeout",

@@ -124,8 +124,8 @@ async def call(
 
     Args:
         server: a pid, a name on this node, `(name, node)`, or a `Via`.
-        request: what is asked; its class says what the reply is. Any other value can be asked too, and its reply is
-            of any type then.
+        request: what is asked; its class says what the reply is. Any other value can be asked too, but type checkers
+            don't know what its reply is, and refuse it.
         timeout: seconds to wait, None for ever. When they have passed, the server may do the work still.
 
     Raises:

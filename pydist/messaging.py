@@ -7,7 +7,7 @@ Every function here acts for the process that calls it, and raises `NotInProcess
 from __future__ import annotations
 
 import types
-from collections.abc import Awaitable, Generator
+from collections.abc import Coroutine, Generator
 from math import inf
 from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
@@ -74,20 +74,20 @@ def send(target: Destination, message: Any, *, priority: bool = False) -> None:
 
 
 @overload
-def receive(pattern: None = None, timeout: float | None = None) -> Awaitable[Any]: ...
+def receive(pattern: None = None, timeout: float | None = None) -> Coroutine[Any, Any, Any]: ...
 @overload
-def receive(pattern: type[T], timeout: float | None = None) -> Awaitable[T]: ...
+def receive(pattern: type[T], timeout: float | None = None) -> Coroutine[Any, Any, T]: ...
 @overload
-def receive(pattern: Match, timeout: float | None = None) -> Awaitable[Any]: ...
+def receive(pattern: Match, timeout: float | None = None) -> Coroutine[Any, Any, Any]: ...
 @overload
 def receive(
     pattern: types.UnionType | tuple[type[Any], ...] | Ref | None, timeout: float | None = None
-) -> Awaitable[Any]: ...
+) -> Coroutine[Any, Any, Any]: ...
 @types.coroutine
 def receive(pattern: Pattern = None, timeout: float | None = None) -> Generator[Any, Any, Any]:
     """Take the first message that matches, and wait for one if there is none (Erlang's `receive ... after`).
 
-    Without the `await` nothing is received, and nothing warns of it.
+    Without the `await` nothing is received; a type checker warns of that.
 
     Args:
         pattern: None for any message; a type, a union or a tuple of types; a `Ref` for what carries it (a `Down`, a

@@ -50,7 +50,6 @@ OLDEST_VERSION: Final = 1
 MESSAGE_LIMIT: Final = 1024
 SETUP_TIME: Final = 5.0
 NONCE_SIZE: Final = 32
-PROOF_SIZE: Final = 32
 
 _HELLO: Final = Struct(f">{len(MAGIC)}sBQI{NONCE_SIZE}sB")
 _CHALLENGE: Final = Struct(f">1sBQI{NONCE_SIZE}sB")

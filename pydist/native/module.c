@@ -75,7 +75,7 @@ PyDoc_STRVAR(
     "\n"
     "Take the first message that matches, and wait for one if there is none (Erlang's `receive ... after`).\n"
     "\n"
-    "Without the `await` nothing is received, and nothing warns of it.\n"
+    "Without the `await` nothing is received; a type checker warns of that.\n"
     "\n"
     "Args:\n"
     "    pattern: None for any message; a type, a union or a tuple of types; a `Ref` for what carries it (a `Down`, a\n"
