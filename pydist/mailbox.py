@@ -101,13 +101,18 @@ class Mailbox:
         return self._take(matcher(pattern), self._looked_urgent, self._looked)
 
     def _take(self, matches: Match, urgent_from: int, ordinary_from: int) -> Any:
-        index = _find(self._urgent, urgent_from, matches)
-        if index is not None:
-            return self._take_urgent(index)
-        index = _find(self._ordinary, ordinary_from, matches)
-        if index is not None:
-            return self._take_ordinary(index)
-        self._looked_urgent, self._looked = len(self._urgent), len(self._ordinary)
+        while True:
+            index = _find(self._urgent, urgent_from, matches)
+            if index is not None:
+                return self._take_urgent(index)
+            urgent_from = len(self._urgent)
+            index = _find(self._ordinary, ordinary_from, matches)
+            if index is not None:
+                return self._take_ordinary(index)
+            ordinary_from = len(self._ordinary)
+            if len(self._urgent) == urgent_from:  # otherwise an urgent one has come by what the pattern did
+                break
+        self._looked_urgent, self._looked = urgent_from, ordinary_from
         return MISSING
 
     def _take_urgent(self, index: int) -> Any:
@@ -127,8 +132,14 @@ class Mailbox:
 def _find(queue: deque[Any], start: int, matches: Match) -> int | None:
     """The index of the first match. By index, since near its tail a deque finds a place at once."""
     index = start
-    while index < len(queue):  # a predicate is the user's code: it may send to this very mailbox
-        if matches(queue[index]):
+    while index < len(queue):  # a pattern is the user's code: it may send to this very mailbox, but take nothing out
+        message = queue[index]
+        found = matches(message)
+        if index >= len(queue) or queue[index] is not message:
+            raise RuntimeError(
+                "a pattern has taken messages out of the mailbox that it looks at: it may only look at them"
+            )
+        if found:
             return index
         index += 1
     return None

@@ -15,8 +15,9 @@ defined arrives as :class:`Opaque`, which can be kept, compared and sent on.
 from __future__ import annotations
 
 import sys
+from inspect import getattr_static
 from pathlib import PurePath
-from types import UnionType
+from types import MemberDescriptorType, UnionType
 from typing import Any, ClassVar, Final, Generic, TypeVar, Union, dataclass_transform, get_args, get_origin
 
 import attrs
@@ -62,7 +63,9 @@ def quicken(cls: type) -> None:
     """Let the C twin set the fields of an attrs class that asks for nothing special: a call makes three messages."""
     fields = attrs.fields(cls)
     special = {"__attrs_pre_init__", "__attrs_post_init__", "__attrs_init__"}
-    if native is None or special & set(dir(cls)) or not all(map(_is_plain, fields)):
+    if native is None or special & set(dir(cls)) or BaseException in cls.__mro__ or not all(map(_is_plain, fields)):
+        return
+    if any(_is_hidden(cls, each.name) for each in fields):
         return
     defaults = tuple(each.default for each in fields if each.default is not attrs.NOTHING)
     names = tuple(each.name for each in fields)
@@ -72,6 +75,12 @@ def quicken(cls: type) -> None:
 def _is_plain(field: Any) -> bool:
     named = field.init and not field.kw_only and field.alias == field.name
     return named and field.validator is None and field.converter is None and not isinstance(field.default, _FACTORY)
+
+
+def _is_hidden(cls: type, name: str) -> bool:
+    """Whether a property, say, of a subclass stands before the field: attrs writes behind it."""
+    found: Any = getattr_static(cls, name, None)
+    return hasattr(found, "__set__") and not isinstance(found, MemberDescriptorType)
 
 
 _FACTORY: Final[Any] = type(attrs.Factory(dict[str, str]))

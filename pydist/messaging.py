@@ -83,15 +83,15 @@ def receive(pattern: Match, timeout: float | None = None) -> Coroutine[Any, Any,
 def receive(
     pattern: types.UnionType | tuple[type[Any], ...] | Ref | None, timeout: float | None = None
 ) -> Coroutine[Any, Any, Any]: ...
-@types.coroutine
-def receive(pattern: Pattern = None, timeout: float | None = None) -> Generator[Any, Any, Any]:
+def receive(pattern: Pattern = None, timeout: float | None = None) -> Coroutine[Any, Any, Any]:
     """Take the first message that matches, and wait for one if there is none (Erlang's `receive ... after`).
 
-    Without the `await` nothing is received; a type checker warns of that.
+    Without the `await` nothing is received; a type checker warns of that. Each `await` of what it returns is a receive.
 
     Args:
         pattern: None for any message; a type, a union or a tuple of types; a `Ref` for what carries it (a `Down`, a
-            reply, a tuple that starts with it); or a predicate. Messages that don't match stay, in order.
+            reply, a tuple that starts with it); or a predicate, which looks at messages and does nothing else. Messages
+            that don't match stay, in order.
         timeout: seconds to wait at most; 0 looks once at what is there; None waits for ever.
 
     Raises:
@@ -99,27 +99,60 @@ def receive(pattern: Pattern = None, timeout: float | None = None) -> Generator[
         TypeError, ValueError: no such pattern; the timeout is not a number.
         Exit: the process has got an exit signal; let it pass.
     """
-    process = current()
-    mailbox = process.mailbox
-    process.reductions -= 1
-    if process.reductions <= 0:
-        yield from _interrupted(process)
-    message = mailbox.take_first() if pattern is None else mailbox.take(pattern)
-    if message is not MISSING:
-        return message
-    if timeout is not None:
-        _arm(process, timeout)
-    try:
-        while True:
-            yield PARK
-            message = mailbox.take_new(pattern)
-            if message is not MISSING:
-                return message
-            if process.timed_out:
-                raise TimeoutError(f"no message within {timeout} s")
-    finally:
-        process.deadline = inf
-        process.timed_out = False
+    return _Receive(pattern, timeout)
+
+
+class _Receive(Coroutine[Any, Any, Any]):
+    """What `receive` returns."""
+
+    __slots__ = ("_driven", "_pattern", "_timeout")
+
+    def __init__(self, pattern: Pattern, timeout: float | None) -> None:
+        self._pattern = pattern
+        self._timeout = timeout
+        self._driven: Generator[Any, Any, Any] | None = None
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        process = current()
+        mailbox = process.mailbox
+        pattern, timeout = self._pattern, self._timeout
+        process.reductions -= 1
+        if process.reductions <= 0:
+            yield from _interrupted(process)
+        message = mailbox.take_first() if pattern is None else mailbox.take(pattern)
+        if message is not MISSING:
+            return message
+        if timeout is not None:
+            _arm(process, timeout)
+        try:
+            while True:
+                yield PARK
+                message = mailbox.take_new(pattern)
+                if message is not MISSING:
+                    return message
+                if process.timed_out:
+                    raise TimeoutError(f"no message within {timeout} s")
+        finally:
+            process.deadline = inf
+            process.timed_out = False
+
+    __iter__ = __await__  # for `yield from`
+
+    # -- for who awaits nothing, and drives it as asyncio drives a coroutine
+
+    def send(self, value: Any, /) -> Any:
+        return self._steps().send(value)
+
+    def throw(self, *error: Any) -> Any:
+        return self._steps().throw(*error)
+
+    def close(self) -> None:
+        self._steps().close()
+
+    def _steps(self) -> Generator[Any, Any, Any]:
+        if self._driven is None:
+            self._driven = self.__await__()
+        return self._driven
 
 
 def _interrupted(process: Process) -> Generator[Any, Any, None]:

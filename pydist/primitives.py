@@ -219,7 +219,7 @@ def bound_mailbox(limit: int | None, when_full: WhenFull = "drop_newest") -> Non
     """
     process = current()
     process.bound = None if limit is None else Bound(limit, when_full)
-    process.mailbox.limit = sys.maxsize if limit is None else limit
+    process.mailbox.limit = sys.maxsize if limit is None else min(limit, sys.maxsize)
 
 
 def trap_exit(flag: bool) -> bool:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
-from asyncio.tasks import _leave_task
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -35,6 +34,9 @@ else:
 
         def __setitem__(self, loop: asyncio.AbstractEventLoop, task: Any) -> None:
             _swap_current_task(loop, task)
+
+        def pop(self, loop: asyncio.AbstractEventLoop, _default: None) -> None:
+            _swap_current_task(loop, None)
 
     _current_tasks: Any = _CurrentTasks()
 
@@ -125,7 +127,8 @@ class RunQueue:
 
     def run(self, steps: int) -> None:
         """Step the first `steps` tasks, or as many as there are."""
-        outer = getattr(running, "scheduler", IDLE)
+        outer, interrupted = getattr(running, "scheduler", IDLE), self.current
+        of_asyncio = asyncio.current_task(self.loop)
         running.scheduler = self
         try:
             for _ in range(steps):
@@ -136,9 +139,11 @@ class RunQueue:
                 self._step(task)
         finally:
             running.scheduler = outer
-            if self.current is not None:
-                _leave_task(self.loop, self.current)
-                self.current = None
+            self.current = interrupted  # whose step may have called this
+            if of_asyncio is None:
+                _current_tasks.pop(self.loop, None)
+            else:
+                _current_tasks[self.loop] = of_asyncio
 
     def _step(self, task: Any) -> None:
         if task.over or task.coroutine is None:

@@ -61,7 +61,7 @@ class _Identifier:
 
     __slots__ = ("creation", "node", "number")
 
-    def __init__(self, node: str, number: int, creation: int) -> None:
+    def __init__(self, node: str, number: int, creation: int, /) -> None:
         self.node: Final = node
         self.number: Final = number
         self.creation: Final = creation
@@ -103,7 +103,7 @@ class Pid(_Identifier):
 
     __slots__ = ("process",)
 
-    def __init__(self, node: str, number: int, creation: int) -> None:
+    def __init__(self, node: str, number: int, creation: int, /) -> None:
         super().__init__(node, number, creation)
         self.process: Any = None
         """The runtime's own note on the pids it makes: the process itself, while it lives. No part of the value."""

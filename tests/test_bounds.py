@@ -131,6 +131,13 @@ async def test_a_receive_that_waits_misses_nothing_when_older_messages_are_dropp
 
 
 @in_process
+async def test_a_bound_may_be_larger_than_any_mailbox() -> None:
+    bound_mailbox(10**30)
+    send(self_pid(), "there is room")
+    assert mailbox() == ["there is room"]
+
+
+@in_process
 async def test_a_bound_can_be_taken_back_and_leaves_what_is_there() -> None:
     for number in range(3):
         send(self_pid(), number)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import tracemalloc
 import typing
 from collections.abc import Callable
@@ -121,6 +122,62 @@ def test_a_mailbox_is_a_list_that_is_searched_from_its_head(history: list[tuple[
         action(model, argument)
         assert (len(model.box), model.box.messages()) == (len(model.list), model.list)
     assert drained(model.box) == model.list
+
+
+@pytest.mark.parametrize("taken", [1, 2, 200])
+def test_a_pattern_that_takes_messages_out_is_an_error(taken: int) -> None:
+    box = filled(*range(200))
+
+    def takes(message: int) -> bool:
+        for _ in range(taken if message == 1 else 0):
+            box.take_first()
+        return message == 1
+
+    with pytest.raises(RuntimeError, match="has taken messages out of the mailbox"):
+        box.take(takes)
+    assert drained(box) == list(range(taken, 200))
+
+
+def test_what_comes_by_what_a_pattern_does_is_looked_at_too() -> None:
+    box = filled("ordinary")
+
+    def lets_in(message: str) -> bool:
+        if message == "ordinary":
+            box.append("other")
+        if message == "other":
+            box.append_urgent("wanted")
+        return message == "wanted"
+
+    assert box.take(lets_in) == "wanted"
+    assert drained(box) == ["ordinary", "other"]
+
+
+class Grows:
+    """A cycle whose end lets messages into a mailbox."""
+
+    def __init__(self, box: Mailbox) -> None:
+        self.box = box
+        self.me = self
+
+    def __del__(self) -> None:
+        self.box.extend(range(100))
+
+
+def test_to_list_the_messages_may_start_the_garbage_collector_and_that_any_code() -> None:
+    gc.collect()
+    box = filled(1, 2, 3)
+    threshold = gc.get_threshold()
+    gc.disable()
+    Grows(box)
+    kept: list[list[int]] = [[] for _ in range(100)]  # so that no list that was freed before is used again
+    gc.set_threshold(1)
+    gc.enable()
+    try:
+        listed = box.messages()
+    finally:
+        gc.set_threshold(*threshold)
+    assert len(kept) == 100
+    assert listed == [1, 2, 3, *range(100)][: len(listed)]
 
 
 def nothing(_message: object) -> bool:

@@ -168,6 +168,28 @@ def test_a_message_with_fields_too_few_or_too_many_is_refused(args: tuple[Any, .
         Plain(*args)
 
 
+class Shown(Plain, tag="test_message.Shown"):
+    extra: int = 0
+
+    @property  # type: ignore[misc]  # the point of the test
+    def text(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]  # as above
+        return "shown"
+
+
+class Raised(Message, Exception, tag="test_message.Raised"):
+    number: int
+    text: str = "none"
+
+
+def test_a_property_of_a_message_may_stand_before_a_field_of_its_base() -> None:
+    shown = Shown(1, "hidden")
+    assert (shown.text, shown.__fieldvalues__()) == ("shown", [1, "hidden", 0])
+
+
+def test_a_message_that_is_an_exception_too_has_its_fields_as_arguments() -> None:
+    assert Raised(1).args == (1, "none")
+
+
 def test_validators_and_factories_of_attrs_work_in_messages() -> None:
     first, second = Careful(1), Careful(1)
     first.tags.append("mine")

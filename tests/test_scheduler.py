@@ -7,8 +7,21 @@ from typing import Any
 
 import pytest
 
-from pydist import Crash, Node, Pid, receive, self_pid, send, spawn
+from pydist import (
+    KILL,
+    KILLED,
+    Crash,
+    Node,
+    Pid,
+    exit,  # noqa: A004  # OTP's name
+    receive,
+    self_pid,
+    send,
+    spawn,
+)
 from pydist.messaging import acting, current
+from pydist.process import Process
+from pydist.runtime import Runtime
 from pydist.scheduler import ROUNDS, STEPS
 from pydist.task_state import REDUCTIONS
 from tests.virtual_time import VirtualLoop, run_process
@@ -193,6 +206,83 @@ def test_what_is_to_end_the_program_ends_it_and_the_process_too(error: type[Base
     (reason,) = ends_seen
     assert isinstance(reason, Crash)
     assert (reason.error, reason.message) == (error.__name__, "now")
+
+
+async def notes(seen: list[object]) -> None:
+    seen.append(self_pid())
+
+
+def test_a_step_may_run_a_batch_and_goes_on_as_itself() -> None:
+    async def main() -> list[bool]:
+        me, task, seen = current(), asyncio.current_task(), list[object]()
+        other = spawn(notes, seen)
+        me.scheduler.run_batch()
+        return [seen == [other], current() is me, asyncio.current_task() is task]
+
+    assert run_process(main) == [True, True, True]
+
+
+def test_a_step_may_run_a_batch_of_another_node_and_goes_on_as_itself() -> None:
+    async def main() -> list[bool]:
+        me, task, seen = current(), asyncio.current_task(), list[object]()
+        runtime = Runtime(asyncio.get_running_loop())
+        other = runtime.spawn(notes, (seen,))
+        runtime.scheduler.run_batch()
+        return [seen == [other.pid], current() is me, asyncio.current_task() is task]
+
+    assert run_process(main) == [True, True, True]
+
+
+def test_a_task_of_asyncio_may_run_a_batch_and_stays_the_current_one() -> None:
+    async def main() -> list[bool]:
+        task, seen = asyncio.current_task(), list[object]()
+        runtime = Runtime(asyncio.get_running_loop())
+        other = runtime.spawn(notes, (seen,))
+        runtime.scheduler.run_batch()
+        return [seen == [other.pid], asyncio.current_task() is task]
+
+    assert asyncio.run(main()) == [True, True]
+
+
+def test_who_is_killed_by_a_batch_that_its_own_step_runs_comes_to_its_next_await() -> None:
+    async def kills(pid: Pid) -> None:
+        exit(pid, KILL)
+
+    async def victim(seen: list[str]) -> None:
+        spawn(kills, self_pid())
+        current().scheduler.run_batch()
+        seen.append("goes on")
+        await receive()
+        seen.append("goes on for ever")
+
+    async def main() -> tuple[Any, list[str]]:
+        seen: list[str] = []
+        _, ref = spawn(victim, seen, monitor=True)
+        return (await receive(ref)).reason, seen
+
+    assert run_process(main) == (KILLED, ["goes on"])
+
+
+def test_an_error_of_the_runtime_itself_leaves_asyncio_as_it_was() -> None:
+    class Broken(Runtime):
+        def forget(self, process: Process) -> None:
+            super().forget(process)
+            raise ZeroDivisionError
+
+    async def main() -> list[object]:
+        loop = asyncio.get_running_loop()
+        seen: list[object] = []
+        loop.set_exception_handler(lambda _, context: seen.append(repr(context["exception"])))
+        runtime = Broken(loop)
+        runtime.spawn(raises, ())
+        loop.call_soon(lambda: seen.append(asyncio.current_task()))
+        await asyncio.sleep(0)
+        return seen
+
+    async def raises() -> None:
+        raise ValueError
+
+    assert asyncio.run(main()) == ["ZeroDivisionError()", None]
 
 
 def test_nodes_on_one_loop_do_not_take_each_other_for_the_runner() -> None:

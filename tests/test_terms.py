@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import copy
 import gc
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -68,6 +68,12 @@ def test_a_copied_atom_is_the_same_atom() -> None:
 
 def test_an_atom_shows_its_name() -> None:
     assert repr(Atom("ok")) == "Atom('ok')"
+
+
+@pytest.mark.parametrize("kind", [Pid, Ref])
+def test_the_parts_of_an_identifier_are_given_by_place(kind: Any) -> None:
+    with pytest.raises(TypeError, match=r"takes a node|positional-only"):
+        kind(node="a@h", number=1, creation=1)
 
 
 @pytest.mark.parametrize("kind", [Pid, Ref])

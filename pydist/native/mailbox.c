@@ -1,6 +1,8 @@
 /* Mailbox: see mailbox.py for the rules. Ordinary messages stand in one ring, urgent ones in another before it. */
 #include "native.h"
 
+#define TAKEN_MEANWHILE "a pattern has taken messages out of the mailbox that it looks at: it may only look at them"
+
 static PyObject *
 mailbox_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(kwargs))
 {
@@ -106,14 +108,18 @@ matches(PyObject *message, const Wanted *wanted)
     }
 }
 
-/* The index of the first match from `start` on; -1 where there is none, -2 with an exception. A predicate is the user's
- * code, and may send to this very mailbox meanwhile. */
+/* The index of the first match from `start` on; -1 where there is none, -2 with an exception. A pattern is the user's
+ * code: it may send to this very mailbox meanwhile, but take nothing out. */
 static Py_ssize_t
 find(const Ring *ring, Py_ssize_t start, const Wanted *wanted)
 {
     for (Py_ssize_t i = start; i < ring->len; i++) {
         PyObject *message = Py_NewRef(ring_at(ring, i));
         int found = matches(message, wanted);
+        if (found >= 0 && (i >= ring->len || ring_at(ring, i) != message)) {
+            PyErr_SetString(PyExc_RuntimeError, TAKEN_MEANWHILE);
+            found = -1;
+        }
         Py_DECREF(message);
         if (found) {
             return found < 0 ? -2 : i;
@@ -125,20 +131,20 @@ find(const Ring *ring, Py_ssize_t start, const Wanted *wanted)
 static PyObject *
 take_from(Mailbox *self, Py_ssize_t urgent_from, Py_ssize_t ordinary_from, const Wanted *wanted)
 {
-    if (self->urgent.len) {
+    do {
         Py_ssize_t found = find(&self->urgent, urgent_from, wanted);
         if (found != -1) {
             return found < 0 ? NULL : take_urgent(self, found);
         }
-    }
-    Py_ssize_t found = find(&self->ordinary, ordinary_from, wanted);
-    if (found >= 0) {
-        return take_ordinary(self, found);
-    }
-    if (found == -1) {
-        self->looked = self->ordinary.len;
-        self->looked_urgent = self->urgent.len;
-    }
+        urgent_from = self->urgent.len;
+        found = find(&self->ordinary, ordinary_from, wanted);
+        if (found != -1) {
+            return found < 0 ? NULL : take_ordinary(self, found);
+        }
+        ordinary_from = self->ordinary.len;
+    } while (self->urgent.len != urgent_from); /* an urgent one has come by what the pattern did */
+    self->looked_urgent = urgent_from;
+    self->looked = ordinary_from;
     return NULL;
 }
 
@@ -272,18 +278,23 @@ mailbox_flush(Mailbox *self, PyObject *pattern)
     return message;
 }
 
+static int
+append_all(PyObject *list, const Ring *ring)
+{
+    for (Py_ssize_t i = 0; i < ring->len; i++) {
+        if (PyList_Append(list, ring_at(ring, i)) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
 static PyObject *
 mailbox_messages(Mailbox *self, PyObject *Py_UNUSED(ignored))
 {
-    PyObject *list = PyList_New(self->urgent.len + self->ordinary.len);
-    if (list == NULL) {
-        return NULL;
-    }
-    for (Py_ssize_t i = 0; i < self->urgent.len; i++) {
-        PyList_SET_ITEM(list, i, Py_NewRef(ring_at(&self->urgent, i)));
-    }
-    for (Py_ssize_t i = 0; i < self->ordinary.len; i++) {
-        PyList_SET_ITEM(list, self->urgent.len + i, Py_NewRef(ring_at(&self->ordinary, i)));
+    PyObject *list = PyList_New(0); /* empty: to make it can start the garbage collector, and that any code */
+    if (list == NULL || append_all(list, &self->urgent) < 0 || append_all(list, &self->ordinary) < 0) {
+        Py_CLEAR(list);
     }
     return list;
 }

@@ -63,6 +63,7 @@ typedef struct {
     PyObject *timeout;
     Wanted wanted;
     TaskState *armed; /* the process whose deadline is set for this receive, or NULL */
+    bool awaited;     /* somebody is at it: whoever else awaits it gets one of their own */
     bool waits;       /* it has looked at all that was there */
 } Receive;
 
@@ -165,14 +166,38 @@ arm(Receive *self, TaskState *process)
     return armed == NULL ? -1 : 0;
 }
 
-/* The end of one await; the same object may be awaited again. */
+/* The end of one await: the same object may be awaited again. */
+static void
+end_await(Receive *self)
+{
+    disarm(self);
+    self->awaited = self->waits = false;
+}
+
+/* A StopIteration out of a pattern would be taken for the end of the await: it becomes what a generator makes of it. */
+static void
+mask_stop(void)
+{
+    PyObject *stop = take_exception();
+    PyErr_SetString(PyExc_RuntimeError, "generator raised StopIteration");
+    PyObject *error = take_exception();
+    PyException_SetCause(error, stop);
+    PyErr_SetObject((PyObject *)Py_TYPE(error), error);
+    Py_DECREF(error);
+}
+
 static PySendResult
 finished(Receive *self, PyObject *message, PyObject **result)
 {
-    disarm(self);
-    self->waits = false;
+    end_await(self);
     *result = message;
-    return message == NULL ? PYGEN_ERROR : PYGEN_RETURN;
+    if (message != NULL) {
+        return PYGEN_RETURN;
+    }
+    if (PyErr_ExceptionMatches(PyExc_StopIteration)) {
+        mask_stop();
+    }
+    return PYGEN_ERROR;
 }
 
 /* Let others have their turn; go no further if an exit signal has come. */
@@ -182,7 +207,7 @@ interrupted(TaskState *process, PyObject **result)
     if (process->dying) {
         return yield(park, result);
     }
-    process->reductions = REDUCTIONS;
+    process->reductions = REDUCTIONS + 1; /* it is counted again when it looks again */
     return yield(next_turn, result);
 }
 
@@ -205,7 +230,7 @@ look(Receive *self, TaskState *process, PyObject **result)
         return interrupted(process, result);
     }
     if (wanted_from(self->pattern, &self->wanted) < 0) {
-        return PYGEN_ERROR;
+        return finished(self, NULL, result);
     }
     PyObject *message = mailbox_take((Mailbox *)process->mailbox, &self->wanted);
     if (message != NULL || PyErr_Occurred() || (self->timeout != Py_None && arm(self, process) < 0)) {
@@ -239,10 +264,16 @@ receive_send(Receive *self, PyObject *Py_UNUSED(value), PyObject **result)
     return finished(self, message, result);
 }
 
+static PyObject *receive_for(PyObject *pattern, PyObject *timeout);
+
 static PyObject *
-receive_await(PyObject *self)
+receive_await(Receive *self)
 {
-    return Py_NewRef(self);
+    if (self->awaited) {
+        return receive_for(self->pattern, self->timeout);
+    }
+    self->awaited = self != any_message;
+    return Py_NewRef((PyObject *)self);
 }
 
 /* For whoever drives a coroutine without am_send: a tracer, or an awaitable in Python around this one. */
@@ -272,7 +303,7 @@ receive_py_send(Receive *self, PyObject *Py_UNUSED(value))
 static PyObject *
 receive_throw(Receive *self, PyObject *const *args, Py_ssize_t nargs)
 {
-    disarm(self);
+    end_await(self);
     if (nargs == 1 && PyExceptionInstance_Check(args[0])) {
         PyErr_SetObject((PyObject *)Py_TYPE(args[0]), args[0]);
     }
@@ -288,11 +319,11 @@ receive_throw(Receive *self, PyObject *const *args, Py_ssize_t nargs)
 static PyObject *
 receive_close(Receive *self, PyObject *Py_UNUSED(ignored))
 {
-    disarm(self);
+    end_await(self);
     Py_RETURN_NONE;
 }
 
-static PyAsyncMethods receive_as_async = {.am_await = receive_await, .am_send = (sendfunc)receive_send};
+static PyAsyncMethods receive_as_async = {.am_await = (unaryfunc)receive_await, .am_send = (sendfunc)receive_send};
 
 static PyMethodDef receive_methods[] = {
     {"send", (PyCFunction)receive_py_send, METH_O, NULL},
@@ -309,7 +340,7 @@ PyTypeObject ReceiveType = {
     .tp_dealloc = (destructor)receive_dealloc,
     .tp_traverse = (traverseproc)receive_traverse,
     .tp_as_async = &receive_as_async,
-    .tp_iter = receive_await,
+    .tp_iter = (getiterfunc)receive_await,
     .tp_iternext = (iternextfunc)receive_next,
     .tp_methods = receive_methods,
 };
@@ -327,7 +358,7 @@ receive_for(PyObject *pattern, PyObject *timeout)
     self->pattern = Py_NewRef(pattern);
     self->timeout = Py_NewRef(timeout);
     self->armed = NULL;
-    self->waits = false;
+    self->awaited = self->waits = false;
     PyObject_GC_Track(self);
     return (PyObject *)self;
 }

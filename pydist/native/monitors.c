@@ -57,6 +57,19 @@ alias_end(const TaskState *self, PyObject *ref)
 }
 
 static int
+open_alias(TaskState *self, PyObject *ref, PyObject *end)
+{
+    if (self->aliases == Py_None) {
+        PyObject *made = PyDict_New();
+        if (made == NULL) {
+            return -1;
+        }
+        Py_SETREF(self->aliases, made);
+    }
+    return PyDict_SetItem(self->aliases, ((Identifier *)ref)->number, end);
+}
+
+static int
 close_alias(TaskState *self, PyObject *ref)
 {
     return PyDict_DelItem(self->aliases, ((Identifier *)ref)->number);
@@ -104,13 +117,15 @@ is_ref(PyObject *ref)
 static int
 watch(TaskState *self, TaskState *watched, PyObject *address, PyObject *ref)
 {
-    RelationTables *mine = related(self), *theirs = mine == NULL ? NULL : related(watched);
+    /* Both are held: what is allocated can start the garbage collector, and a finalizer end either process. */
+    RelationTables *mine = (RelationTables *)Py_XNewRef(related(self));
+    RelationTables *theirs = mine == NULL ? NULL : (RelationTables *)Py_XNewRef(related(watched));
     PyObject *watcher = theirs == NULL ? NULL : PyTuple_Pack(2, self->pid, address);
-    if (watcher == NULL) {
-        return -1;
-    }
-    int failed = set_in(&mine->monitors, ref, watched->pid) < 0 || set_in(&theirs->watchers, ref, watcher) < 0;
-    Py_DECREF(watcher);
+    int failed = watcher == NULL || set_in(&mine->monitors, ref, watched->pid) < 0 ||
+                 set_in(&theirs->watchers, ref, watcher) < 0;
+    Py_XDECREF(watcher);
+    Py_XDECREF(mine);
+    Py_XDECREF(theirs);
     return failed ? -1 : 0;
 }
 
@@ -129,14 +144,12 @@ state_ask(TaskState *self, PyObject *pid)
     if (ref == NULL) {
         return NULL;
     }
+    Py_INCREF(asked);
     mailbox_mark((Mailbox *)self->mailbox, ref);
-    if (self->aliases == Py_None) {
-        Py_SETREF(self->aliases, PyDict_New());
-    }
-    if (self->aliases == NULL || PyDict_SetItem(self->aliases, ((Identifier *)ref)->number, str_reply_demonitor) < 0 ||
-        watch(self, asked, pid, ref) < 0) {
+    if (open_alias(self, ref, str_reply_demonitor) < 0 || watch(self, asked, pid, ref) < 0) {
         Py_CLEAR(ref);
     }
+    Py_DECREF(asked);
     return ref;
 }
 
@@ -220,13 +233,14 @@ tell_watchers(TaskState *self)
     int failed = 0;
     while (!failed && relations->watchers != NULL && PyDict_Next(relations->watchers, &position, &ref, &watcher)) {
         PyObject *pid = PyTuple_GET_ITEM(watcher, 0), *address = PyTuple_GET_ITEM(watcher, 1);
-        TaskState *local = table_find((ProcessTable *)self->home, (Identifier *)pid);
+        TaskState *local = (TaskState *)Py_XNewRef(table_find((ProcessTable *)self->home, (Identifier *)pid));
         PyObject *args[] = {ref, address, self->exit_reason};
         PyObject *told = local != NULL ? state_receive_down(local, args, 3)
                                        : PyObject_CallMethodObjArgs(self->home, str_send_down, address, pid, ref,
                                                                     self->exit_reason, NULL);
         failed = told == NULL;
         Py_XDECREF(told);
+        Py_XDECREF(local);
     }
     Py_DECREF(relations);
     return failed ? -1 : 0;

@@ -183,6 +183,9 @@ PyObject *table_new_ref(ProcessTable *table, PyObject *ignored);
 TaskState *table_find(ProcessTable *table, Identifier *pid);
 int table_strike(ProcessTable *table, TaskState *process);
 
+/* The exception that is set, taken; a new reference. */
+PyObject *take_exception(void);
+
 /* A borrowed reference; NULL with NotInProcess where no process runs. */
 TaskState *current_state(void);
 

@@ -86,9 +86,20 @@ state_traverse(TaskState *self, visitproc visit, void *arg)
     return 0;
 }
 
+/* Nobody finds the process by its pid any more. */
+static void
+leave_pid(TaskState *self)
+{
+    Identifier *pid = (Identifier *)self->pid;
+    if (pid != NULL && pid->process == (PyObject *)self) {
+        pid->process = NULL;
+    }
+}
+
 static int
 state_clear(TaskState *self)
 {
+    leave_pid(self); /* first: what is let go below may run any code, and that send to the pid */
     Py_CLEAR(self->coroutine);
     Py_CLEAR(self->scheduler);
     Py_CLEAR(self->context);
@@ -114,9 +125,6 @@ state_dealloc(TaskState *self)
 {
     PyObject_GC_UnTrack(self);
     state_clear(self);
-    if (self->pid != NULL && ((Identifier *)self->pid)->process == (PyObject *)self) {
-        ((Identifier *)self->pid)->process = NULL;
-    }
     Py_CLEAR(self->pid);
     Py_CLEAR(self->parent);
     Py_CLEAR(self->label);

@@ -61,7 +61,19 @@ set_current(RunQueue *self, PyObject *task)
     return before == NULL ? -1 : 0;
 }
 
+/* The task that asyncio takes for the current one, a new reference; None where none runs. */
 static PyObject *
+get_current(RunQueue *self)
+{
+    if (current_tasks == NULL) {
+        PyObject *args[] = {self->loop, Py_None};
+        return PyObject_Vectorcall(swap_current_task, args, 2, NULL);
+    }
+    PyObject *task = PyDict_GetItemWithError(current_tasks, self->loop);
+    return task == NULL && PyErr_Occurred() ? NULL : Py_NewRef(task == NULL ? Py_None : task);
+}
+
+PyObject *
 take_exception(void)
 {
     PyObject *type, *value, *traceback;
@@ -202,6 +214,32 @@ run_one(RunQueue *self, TaskState *task)
     return settle(self, task, sent, result);
 }
 
+static int
+run_ready(RunQueue *self, long steps)
+{
+    int failed = 0;
+    while (!failed && steps-- > 0 && self->ready.len) {
+        Py_XSETREF(self->current, ring_pop(&self->ready));
+        failed = run_one(self, (TaskState *)self->current);
+    }
+    return failed;
+}
+
+/* What was current before is so again, of this queue and of asyncio. Steals both, and leaves an exception as it is. */
+static int
+restore_current(RunQueue *self, PyObject *task, PyObject *of_asyncio)
+{
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    Py_XSETREF(self->current, task);
+    int failed = set_current(self, of_asyncio);
+    Py_DECREF(of_asyncio);
+    if (type != NULL) {
+        PyErr_Restore(type, value, traceback);
+    }
+    return failed;
+}
+
 static PyObject *
 queue_run(RunQueue *self, PyObject *steps)
 {
@@ -209,20 +247,17 @@ queue_run(RunQueue *self, PyObject *steps)
     if (left == -1 && PyErr_Occurred()) {
         return NULL;
     }
+    PyObject *of_asyncio = get_current(self);
+    if (of_asyncio == NULL) {
+        return NULL;
+    }
     RunQueue *outer = running;
-    int failed = 0;
+    PyObject *interrupted = self->current; /* its step has called this */
+    self->current = NULL;
     running = self;
-    while (!failed && left-- > 0 && self->ready.len) {
-        TaskState *task = (TaskState *)ring_pop(&self->ready);
-        Py_XSETREF(self->current, (PyObject *)task);
-        failed = run_one(self, task);
-    }
+    int failed = run_ready(self, left);
     running = outer;
-    Py_CLEAR(self->current);
-    if (!failed) {
-        failed = set_current(self, Py_None);
-    }
-    if (failed) {
+    if (restore_current(self, interrupted, of_asyncio) < 0 || failed) {
         return NULL;
     }
     Py_RETURN_NONE;
