@@ -17,9 +17,7 @@ from pydist.addresses import Name, Via
 from pydist.core.restart import RESTARTS, Restart, Shutdown
 from pydist.gen_server import GenServer
 from pydist.message import Message, Request
-from pydist.primitives import (
-    spawn,
-)
+from pydist.primitives import spawn
 from pydist.terms import Pid
 
 Kind: TypeAlias = Literal["worker", "supervisor"]

@@ -53,8 +53,6 @@ class Mailbox:
     def __len__(self) -> int:
         return len(self._urgent) + len(self._ordinary)
 
-    length = __len__
-
     def messages(self) -> list[Any]:
         """All that wait, in the order in which `take_first` would give them."""
         return [*self._urgent, *self._ordinary]

@@ -330,7 +330,10 @@ def run(
         long_schedule=long_schedule,
     )
     with default_logging(), asyncio.Runner(loop_factory=_new_loop) as runner:
-        return runner.run(_run(node, main, args))
+        try:
+            return runner.run(_run(node, main, args))
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt from None  # without the story of how the loop was stopped by it
 
 
 def _check_no_loop_runs() -> None:

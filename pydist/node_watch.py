@@ -130,11 +130,11 @@ class NodeWatch:
             self._look_at_mailbox(number, find(number))
         for number in self._sweep.take(max(1, round(SWEEP * interval)), lambda: list(self._runtime.table)):
             process = find(number)
-            if process is not None and process.mailbox.length() >= least:
+            if process is not None and len(process.mailbox) >= least:
                 self._look_at_mailbox(number, process)
 
     def _look_at_mailbox(self, number: int, process: Process | None) -> None:
-        length = 0 if process is None else process.mailbox.length()
+        length = 0 if process is None else len(process.mailbox)
         for subscriber, queues in list(self._queues.items()):
             long = queues.look(number, length)
             if long is not None and process is not None:

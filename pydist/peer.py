@@ -17,17 +17,7 @@ import attrs
 import structlog
 
 from pydist.core.connection import Connection
-from pydist.core.handshake import (
-    SETUP_TIME,
-    Confirm,
-    Decide,
-    Established,
-    Event,
-    Handshake,
-    Identity,
-    Refused,
-    Status,
-)
+from pydist.core.handshake import SETUP_TIME, Confirm, Decide, Established, Event, Handshake, Identity, Refused, Status
 from pydist.core.log_allowance import LogAllowance, withheld_field
 from pydist.core.outbox import Outbox
 from pydist.core.ticker import INTENSITY, NET_TICKTIME

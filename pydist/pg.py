@@ -38,10 +38,7 @@ from pydist.gen_server import GenServer
 from pydist.mailbox import MISSING
 from pydist.message import Request
 from pydist.messaging import acting, send
-from pydist.primitives import (
-    publish,
-    published,
-)
+from pydist.primitives import publish, published
 from pydist.terms import Down, Pid, Ref
 
 __all__ = [

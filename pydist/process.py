@@ -92,8 +92,6 @@ class Process(RunnableTask):
 
     home: Home
     relations: Relations | None
-    aliases: dict[int, AliasEnd] | None
-    """Numbers of the refs at which it can be reached by an `Alias`, and what ends each of these."""
     timer: Entry | None
     last_message: Any
     """Set by a behaviour that fails in a handler, for the crash report: the message it was at."""

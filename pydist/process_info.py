@@ -65,7 +65,7 @@ def process_info(pid: Pid) -> ProcessInfo | None:
         label=process.label,
         parent=process.parent,
         status=_status(process, looker),
-        message_queue_len=process.mailbox.length(),
+        message_queue_len=len(process.mailbox),
         links=relations.active_links(),
         monitors=list(relations.monitors.values()),
         monitored_by=[watcher for watcher, _ in relations.watchers.values()],

@@ -9,11 +9,7 @@ from pydist.core.entries import Entries, Entry
 from pydist.gen_server import GenServer
 from pydist.message import Message
 from pydist.messaging import acting, send
-from pydist.primitives import (
-    publish,
-    trap_exit,
-    whereis,
-)
+from pydist.primitives import publish, trap_exit, whereis
 from pydist.process import Process
 from pydist.terms import Exited, Pid
 

@@ -133,7 +133,7 @@ def _situation(process: Kin) -> dict[str, Any]:
         "links": [] if relations is None else relations.active_links(),
         "monitors": [] if relations is None else list(relations.monitors.values()),
         "trap_exit": process.trapping,
-        "message_queue_len": process.mailbox.length(),
+        "message_queue_len": len(process.mailbox),
         "messages": _unread(process.mailbox),
     }
     last = getattr(process, "last_message", MISSING)
@@ -154,7 +154,7 @@ def _ancestors(process: Kin) -> list[str | Pid]:
 
 def _unread(mailbox: Mailbox) -> list[Any]:
     """The first messages that nobody has read; they leave the mailbox, which is of no more use."""
-    taken = [mailbox.flush(lambda _: True) for _ in range(min(MESSAGES_SHOWN, mailbox.length()))]
+    taken = [mailbox.flush(lambda _: True) for _ in range(min(MESSAGES_SHOWN, len(mailbox)))]
     return [message for message in taken if message is not MISSING]
 
 

@@ -24,18 +24,7 @@ from collections.abc import Iterator
 from typing import Any, Final, Generic, TypeVar
 
 from pydist.addresses import Server, locate
-from pydist.calls import (
-    DEFAULT_TIMEOUT,
-    Call,
-    Caller,
-    Reply,
-    failure,
-    give_up,
-    nobody,
-    node_of,
-    open_request,
-    too_late,
-)
+from pydist.calls import DEFAULT_TIMEOUT, Call, Caller, Reply, failure, give_up, nobody, node_of, open_request, too_late
 from pydist.errors import CallError
 from pydist.mailbox import MISSING
 from pydist.message import Request

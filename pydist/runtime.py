@@ -21,17 +21,7 @@ from pydist.message_timers import MessageTimers
 from pydist.process import Process
 from pydist.process_table import ProcessTable
 from pydist.scheduler import Scheduler
-from pydist.terms import (
-    NOCONNECTION,
-    NOPROC,
-    Alias,
-    AliasEnd,
-    Destination,
-    Pid,
-    Reason,
-    Ref,
-    RegisteredName,
-)
+from pydist.terms import NOCONNECTION, NOPROC, Alias, AliasEnd, Destination, Pid, Reason, Ref, RegisteredName
 from pydist.timers import Timers
 
 log = structlog.get_logger("pydist")

@@ -118,24 +118,20 @@ class Supervisor(Supervising):
     # -- children are known by their ids
 
     def _child_of(self, pid: Pid) -> Child | None:
-        """The child whose process has ended."""
         return self._by_pid.pop(pid, None)
 
     def _came_up(self, child: Child) -> None:
-        """It has come up, or ignored its start."""
         if child.pid is not None:
             self._by_pid[child.pid] = child
             progress_report(current(), child.spec, child.pid)
 
     async def _bring_down(self, child: Child) -> None:
-        """Stop a child, if it runs, and try no restart of it."""
         pid = child.pid
         await super()._bring_down(child)
         if pid is not None:
             self._by_pid.pop(pid, None)
 
     async def _start_child(self, spec: ChildSpec) -> Pid | Failed | None:
-        """A new child, last in the order."""
         if spec.significant and self._policy.auto_shutdown == "never":
             return Failed(spec.id, "bad_combination")
         known = self._children.get(spec.id)
@@ -153,12 +149,10 @@ class Supervisor(Supervising):
         return result
 
     async def _restart_child(self, key: ChildKey) -> Pid | Failed | None:
-        """Start one that does not run."""
         known = self._not_running(key)
         return await self._bring_up(known) if isinstance(known, Child) else known
 
     def _delete_child(self, key: ChildKey) -> Failed | None:
-        """Forget one that does not run."""
         known = self._not_running(key)
         if isinstance(known, Failed):
             return known

@@ -163,7 +163,7 @@ class SystemSide:
             name=process.registered_name(),
             parent=self._parent,
             suspended=self._suspended,
-            message_queue_len=process.mailbox.length(),
+            message_queue_len=len(process.mailbox),
             state=self._behaviour.system_show_state(),
         )
 

@@ -132,7 +132,7 @@ async def test_an_alias_with_the_pid_of_another_is_none() -> None:
 async def _is_waiting(pid: Pid) -> bool:
     await passed(1)
     process = acting()[1].process(pid)
-    return process is not None and process.mailbox.length() == 0 and process.parked
+    return process is not None and len(process.mailbox) == 0 and process.parked
 
 
 @in_process

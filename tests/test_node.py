@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -113,6 +114,16 @@ async def test_run_is_not_for_where_an_event_loop_runs_already() -> None:
 
     with pytest.raises(NodeStartError, match=r"in a process use spawn\(\) or a plain await, in asyncio code `Node`"):
         run(main)
+
+
+def test_ctrl_c_ends_run_as_it_ends_any_program() -> None:
+    async def main() -> None:
+        signal.raise_signal(signal.SIGINT)
+        await receive()
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        run(main)
+    assert caught.value.__suppress_context__
 
 
 async def test_a_node_starts_once(start_node: StartNode) -> None:

@@ -1,4 +1,5 @@
-"""What the README's first screen promises: its counter works when pasted, and is clean for strict type checkers."""
+"""What the README's first screen promises: its counter works when pasted, and is clean for strict type checkers. And the
+decisions are all in their list."""
 
 from __future__ import annotations
 
@@ -33,6 +34,13 @@ def own_port_mapper() -> Iterator[dict[str, str]]:
     environment = os.environ | {"ERL_EPMD_PORT": str(port), "PYTHONUNBUFFERED": "1"}
     yield environment
     subprocess.run([sys.executable, "-m", "pydist.epmd", "-kill"], env=environment, check=True)
+
+
+def test_each_decision_stands_in_the_list() -> None:
+    folder = ROOT / "docs" / "adr"
+    listed = re.findall(r"^\| \[\d{4}\]\((.*?)\) \| (.*?) \|$", (folder / "README.md").read_text(), re.MULTILINE)
+    pages = sorted(folder.glob("[0-9]*.md"))
+    assert listed == [(page.name, page.read_text().partition("\n")[0][len("# 0000 ") :]) for page in pages]
 
 
 @pytest.mark.real

@@ -299,12 +299,6 @@ mailbox_messages(Mailbox *self, PyObject *Py_UNUSED(ignored))
     return list;
 }
 
-static PyObject *
-mailbox_py_length(Mailbox *self, PyObject *Py_UNUSED(ignored))
-{
-    return PyLong_FromSsize_t(self->urgent.len + self->ordinary.len);
-}
-
 static Py_ssize_t
 mailbox_length(Mailbox *self)
 {
@@ -321,7 +315,6 @@ static PyMethodDef mailbox_methods[] = {
     {"take_new", (PyCFunction)mailbox_py_take_new, METH_O, NULL},
     {"flush", (PyCFunction)mailbox_flush, METH_O, NULL},
     {"messages", (PyCFunction)mailbox_messages, METH_NOARGS, NULL},
-    {"length", (PyCFunction)mailbox_py_length, METH_NOARGS, NULL},
     {NULL},
 };
 

@@ -241,7 +241,7 @@ class Stage:
             alive=alive,
             reason=None if alive else _plain(process.exit_reason),
             trapping=process.trapping and alive,
-            unread=process.mailbox.length() if alive else 0,
+            unread=len(process.mailbox) if alive else 0,
             aliases=frozenset(self.numbers[number] for number in process.aliases or ()),
             links=frozenset(self.keys[pid] for pid in tables.links),
             monitors={self.numbers[ref.number]: self._key(target) for ref, target in tables.monitors.items()},
