@@ -1,5 +1,7 @@
-"""What the README's first screen promises: its counter works when pasted, and is clean for strict type checkers. And the
-decisions are all in their list."""
+"""What the README's first screen promises: its counter works when pasted, and is clean for strict type checkers.
+
+And the decisions are all in their list.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What a behaviour notes of what it does, while it is asked to (the debug options of OTP's `sys`).
 
-A trace, the last events, their number, and functions that look at each. A behaviour that is not asked to has no `Debug`
-at all, and so pays nothing.
+A trace, the last events, their number, and functions that look at each. A behaviour that is not asked to only looks
+whether it is.
 """
 
 from __future__ import annotations
