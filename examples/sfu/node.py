@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import logging
 import os
 import signal
 import socket
@@ -25,7 +24,7 @@ from examples.sfu.media.socket import bind, family_of
 from examples.sfu.media.stun import Address
 from examples.sfu.settings import Settings, text_of
 from examples.sfu.tree import Sockets, stop_tree, supervise
-from pydist import Node
+from pydist import Node, configure_logging
 from pydist.errors import PortInUse, PydistError
 
 
@@ -36,10 +35,7 @@ def main() -> int:
     if not cookie:
         sys.stderr.write("the nodes' shared secret must stand in the environment, as SFU_COOKIE\n")
         return 2
-    structlog.configure(
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-    )
+    configure_logging()
     settings = Settings(options.name, options.http, options.media, tuple(options.seed), options.allow_kill)
     # Several nodes may write to one terminal.
     structlog.contextvars.bind_contextvars(here=settings.name)
