@@ -65,9 +65,9 @@ def dead_letters() -> dict[str, int]:
     return dict(runtime.dead_letters.counts)
 
 
-def _check(name: str, limit: float | None) -> None:
-    if limit is not None and not 0 < limit < inf:
-        raise ValueError(f"{name} is a number of seconds above 0, not {limit}")
+def _check(name: str, limit: object) -> None:
+    if limit is not None and not (isinstance(limit, int | float) and 0 < limit < inf):
+        raise ValueError(f"{name} is a number of seconds above 0, not {limit!r}")
 
 
 def _queues(limits: tuple[int, int]) -> LongQueues:

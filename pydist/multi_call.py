@@ -30,11 +30,12 @@ async def multi_call(
 
     Raises:
         CallingSelf: the caller is one of them.
+        TypeError: `on` is a single name.
         EncodeError: the request can't cross the wire.
     """
     requests: RequestIds[R] = RequestIds()
     process, runtime = acting()
-    for node in _all_nodes() if on is None else on:
+    for node in _nodes(on):
         if is_self(process, runtime, (name, node)):
             raise calling_self((name, node), request)
         requests.add(send_request((name, node), request), label=node)
@@ -63,11 +64,14 @@ def abcast(name: str, message: Any, on: Iterable[str] | None = None) -> None:
         on: the nodes; this one and all that it is connected with by default.
 
     Raises:
+        TypeError: `on` is a single name.
         EncodeError: it can't cross the wire.
     """
-    for node in _all_nodes() if on is None else on:
+    for node in _nodes(on):
         cast((name, node), message)
 
 
-def _all_nodes() -> list[str]:
-    return [node_name(), *nodes()]
+def _nodes(on: Iterable[str] | None) -> Iterable[str]:
+    if isinstance(on, str):
+        raise TypeError(f"on= takes a list of nodes; this is a single one: write [{on!r}]")
+    return [node_name(), *nodes()] if on is None else on

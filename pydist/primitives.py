@@ -85,6 +85,12 @@ def check_pid(function: str, pid: object) -> None:
         raise TypeError(f"{function} takes a Pid, not {pid!r}: look a name up with whereis(), or monitor() it")
 
 
+def check_flag(function: str, flag: object) -> None:
+    """Raise TypeError for what is neither True nor False."""
+    if type(flag) is not bool:
+        raise TypeError(f"{function} takes True or False, not {flag!r}")
+
+
 def link(pid: Pid, *, priority: bool = False) -> None:
     """Link the calling process with `pid`: when one dies, the other gets an exit signal (Erlang's `link/1`).
 
@@ -224,8 +230,7 @@ def bound_mailbox(limit: int | None, when_full: WhenFull = "drop_newest") -> Non
 
 def trap_exit(flag: bool) -> bool:
     """From now on, exit signals become `Exited` messages, or no longer; the old setting (Erlang's `process_flag/2`)."""
-    if type(flag) is not bool:
-        raise TypeError(f"trap_exit takes True or False, not {flag!r}")
+    check_flag("trap_exit", flag)
     process = current()
     before, process.trapping = process.trapping, flag
     return before
@@ -324,5 +329,6 @@ def connect(node: str) -> None:
 def monitor_nodes(flag: bool) -> None:
     """From now on, get a `NodeUp` or `NodeDown` for each connection that comes or goes, or no longer
     (`net_kernel:monitor_nodes/1`)."""
+    check_flag("monitor_nodes", flag)
     process, runtime = acting()
     runtime.outward.subscribe(process, wanted=flag)

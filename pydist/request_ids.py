@@ -131,7 +131,7 @@ async def receive_response(request: RequestId[R], timeout: float | None = DEFAUL
     Raises:
         CallTimeout: no reply in time.
         NoProcess, NodeDisconnected, CallError: there will be none; see `call`.
-        ValueError: the request is over, or of another process.
+        TypeError, ValueError: it is no request, it is over, or of another process.
     """
     _check(request)
     try:
@@ -171,7 +171,9 @@ def _answers(message: Any) -> bool:
     return type(message) is Reply or type(message) is Down
 
 
-def _check(request: RequestId[Any]) -> None:
+def _check(request: Any) -> None:
+    if not isinstance(request, RequestId):
+        raise TypeError(f"a request is what send_request has returned, not {request!r}")
     if request.over:
         raise ValueError(f"{request!r} is over: no other answer will come")
     if request.pid != self_pid():
@@ -196,7 +198,7 @@ class RequestIds(Generic[R]):
         """Take a request in (OTP's `reqids_add/3`).
 
         Raises:
-            ValueError: it is in already, or it is over, or of another process.
+            TypeError, ValueError: it is no request, it is in already, it is over, or of another process.
         """
         _check(request)
         if request.ref in self._requests:

@@ -58,9 +58,9 @@ class Coming:
         self._continuations.append(term)
         self.unusual = True
 
-    def wait(self, seconds: float) -> None:
+    def wait(self, seconds: object) -> None:
         """Wait no longer than this for the next message."""
-        if not seconds >= 0:
+        if not isinstance(seconds, int | float) or not seconds >= 0:
             raise ValueError(f"a timeout is a number of seconds from 0, not {seconds!r}")
         self._idle = seconds
         self.unusual = True

@@ -332,8 +332,14 @@ class Task(Generic[R_co]):
 
 def _by_ref(tasks: Sequence[Task[R]]) -> dict[Ref, Task[R]]:
     for task in tasks:
+        _check_task(task)
         task._check()
     return {task.ref: task for task in tasks}
+
+
+def _check_task(task: object) -> None:
+    if not isinstance(task, Task):
+        raise TypeError(f"a task is what async_ or async_nolink has returned, not {task!r}")
 
 
 async def _collect(tasks: Collection[Ref], timeout: float | None, limit: int) -> tuple[list[Answer], bool]:

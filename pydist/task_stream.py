@@ -23,8 +23,9 @@ from typing import Any, Final, Generic, Literal, Self, TypeAlias, TypedDict, Typ
 import attrs
 
 from pydist.calls import DEFAULT_TIMEOUT
+from pydist.core.restart import check_whole
 from pydist.errors import NotInProcess, TaskMisused, TaskTimeout
-from pydist.messaging import acting, current, receive
+from pydist.messaging import acting, check_timeout, current, receive
 from pydist.process import Process
 from pydist.runtime import Runtime
 from pydist.task_process import ANSWERS, TIMEOUT, Answer, Died, Outcome, disown, flush_exit, outcome_of
@@ -117,9 +118,9 @@ class TaskStream(Generic[R_co]):
         zip_input_on_exit: bool = False,
     ) -> None:
         self._running: dict[Ref, _Running] = {}
-        if max_concurrency < 1:
-            raise ValueError(f"max_concurrency is at least 1, not {max_concurrency}")
-        if timeout is not None and not timeout >= 0:
+        check_whole("max_concurrency", max_concurrency, 1, "tasks")
+        check_timeout(timeout)
+        if timeout is not None and timeout < 0:
             raise ValueError(f"timeout is a number of seconds from 0, or None, not {timeout!r}")
         if on_timeout not in get_args(OnLate):
             raise ValueError(f"on_timeout is one of {', '.join(get_args(OnLate))}, not {on_timeout!r}")

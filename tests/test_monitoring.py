@@ -326,6 +326,7 @@ async def test_a_watchdog_ends_with_the_last_that_wants_it() -> None:
     [
         ({"long_schedule": 0}, "long_schedule is a number of seconds above 0, not 0"),
         ({"long_schedule": float("nan")}, "long_schedule is a number of seconds above 0, not nan"),
+        ({"long_schedule": "1"}, "long_schedule is a number of seconds above 0, not '1'"),
         ({"scheduler_lag": -1.0}, "scheduler_lag is a number of seconds above 0, not -1.0"),
         ({"long_message_queue": (10, 1)}, r"with 0 <= disable < enable, not \(10, 1\)"),
         ({"long_message_queue": 10}, "with 0 <= disable < enable, not 10"),

@@ -19,6 +19,7 @@ from pydist import (
     link,
     make_ref,
     monitor,
+    monitor_nodes,
     process_info,
     receive,
     register,
@@ -150,6 +151,13 @@ def test_trap_exit_takes_a_bool(flag: Any) -> None:
         assert trap_exit(False) is False
 
     main()
+
+
+@in_process
+async def test_monitor_nodes_takes_a_bool_and_nothing_else() -> None:
+    wrong: Any = "a@127.0.0.1"
+    with pytest.raises(TypeError, match="monitor_nodes takes True or False, not 'a@"):
+        monitor_nodes(wrong)
 
 
 @pytest.mark.parametrize("wrong", [None, Ref(HERE, 1, 1), Pid(HERE, 1, 1), "alias"])

@@ -288,8 +288,8 @@ async def test_a_server_that_is_suspended_waits_for_no_timeout() -> None:
     assert diary == ["timeout"]
 
 
-@pytest.mark.parametrize("seconds", [-1, float("nan")])
-def test_a_timeout_is_a_number_from_zero(seconds: float) -> None:
+@pytest.mark.parametrize("seconds", [-1, float("nan"), "1"])
+def test_a_timeout_is_a_number_from_zero(seconds: Any) -> None:
     @in_process
     async def check() -> None:
         server = await Diary.start([], [])

@@ -23,8 +23,10 @@ from pydist import (
     RequestId,
     RequestIds,
     Via,
+    abcast,
     call,
     check_response,
+    multi_call,
     receive,
     receive_response,
     reply,
@@ -294,3 +296,21 @@ async def test_other_messages_stay_in_order_while_a_collection_waits() -> None:
         send(self_pid(), number)
     await requests.receive()
     assert mailbox() == [0, 1, 2]
+
+
+@in_process
+async def test_a_response_is_received_to_a_request_and_to_nothing_else() -> None:
+    wrong: Any = self_pid()
+    for ask in (receive_response, wait_response):
+        with pytest.raises(TypeError, match="a request is what send_request has returned, not <Pid "):
+            await ask(wrong)
+    with pytest.raises(TypeError, match="a request is what send_request has returned, not <Pid "):
+        RequestIds[int]().add(wrong)
+
+
+@in_process
+async def test_several_nodes_are_a_list() -> None:
+    with pytest.raises(TypeError, match=r"on= takes a list of nodes; this is a single one: write \['a@127.0.0.1'\]"):
+        await multi_call("server", "request", "a@127.0.0.1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # what is tested
+    with pytest.raises(TypeError, match="on= takes a list of nodes"):
+        abcast("server", "message", "a@127.0.0.1")

@@ -140,6 +140,15 @@ async def test_only_a_function_can_be_started() -> None:
 
 
 @in_process
+async def test_only_tasks_can_be_awaited() -> None:
+    wrong: Any = [double(1)]
+    for ask in (Task.await_many, Task.yield_many):
+        with pytest.raises(TypeError, match="a task is what async_ or async_nolink has returned, not <coroutine"):
+            await ask(wrong)
+    wrong[0].close()
+
+
+@in_process
 async def test_the_wrong_arguments_or_no_async_function_are_a_crash_of_the_task() -> None:
     trap_exit(True)
     for wrong, message in [(double, "missing 1 required positional argument"), (print, "a process runs an async")]:

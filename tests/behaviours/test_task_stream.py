@@ -477,13 +477,15 @@ async def test_a_stream_can_be_made_of_streams() -> None:
 @pytest.mark.parametrize(
     ("options", "error"),
     [
-        ({"max_concurrency": 0}, "max_concurrency is at least 1, not 0"),
+        ({"max_concurrency": 0}, "max_concurrency is a whole number of tasks from 1, not 0"),
+        ({"max_concurrency": "2"}, "max_concurrency is a whole number of tasks from 1, not '2'"),
+        ({"timeout": "2"}, "a timeout is a number of seconds or None, not '2'"),
         ({"timeout": -1}, "timeout is a number of seconds from 0, or None, not -1"),
         ({"on_timeout": "explode"}, "on_timeout is one of exit, kill_task, not 'explode'"),
     ],
 )
 def test_an_option_that_makes_no_sense_is_an_error_at_once(options: dict[str, Any], error: str) -> None:
-    with pytest.raises(ValueError, match=error):
+    with pytest.raises((TypeError, ValueError), match=error):
         Task.async_stream(sleep, [1], **options)
 
 
