@@ -23,6 +23,7 @@ from pydist.application_controller import (
 )
 from pydist.calls import call
 from pydist.core.restart import RESTARTS, Restart
+from pydist.core.shown import shown
 from pydist.core.start_order import start_order
 from pydist.errors import ApplicationError, ApplicationTerminated, CallError, Exit, StartError
 from pydist.messaging import receive
@@ -183,5 +184,5 @@ def _check(answer: Refused | None) -> None:
     if answer is None:
         return
     if answer.start:
-        raise StartError(answer.reason, f"the application {answer.application!r} did not start: {answer.reason!r}")
+        raise StartError(answer.reason, f"the application {answer.application!r} did not start: {shown(answer.reason)}")
     raise ApplicationError(answer.application, answer.reason)

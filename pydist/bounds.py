@@ -7,10 +7,11 @@ dropped for another: `Down`, `Exited`, replies, timeouts, and all else that come
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal, TypeAlias, cast, get_args
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 import attrs
 
+from pydist.mailbox import carried_by
 from pydist.terms import Exited, NodeDown, NodeUp, Ref
 
 WhenFull: TypeAlias = Literal["drop_newest", "drop_oldest", "exit"]
@@ -39,8 +40,4 @@ class Bound:
 
 def may_be_dropped(message: Any) -> bool:
     """Whether the message is one that anybody may send, and not one that the process has asked for."""
-    if isinstance(message, _ASKED_FOR):
-        return False
-    if isinstance(message, tuple):
-        return not (message and type(cast("tuple[object, ...]", message)[0]) is Ref)
-    return type(getattr(message, "ref", None)) is not Ref
+    return not isinstance(message, _ASKED_FOR) and type(carried_by(message)) is not Ref

@@ -14,6 +14,7 @@ from math import inf
 from typing import Any, Final, TypeVar
 
 from pydist.addresses import Server, locate
+from pydist.core.shown import shown
 from pydist.errors import CallError, CallingSelf, CallTimeout, NodeDisconnected, NoProcess
 from pydist.mailbox import MISSING
 from pydist.message import Envelope, Request
@@ -217,21 +218,30 @@ def give_up(process: Process, ref: Ref) -> Any:
     return process.mailbox.flush(lambda message: type(message) is Reply and message.ref == ref)
 
 
+# A request is shown cut, for the user's code makes its `repr`: that may raise, and may be of any length.
+
+
 def too_late(server: Server, request: Any, timeout: float | None) -> CallTimeout:
     """No reply in time."""
-    text = f"no reply from {server!r} within {timeout} s to {request!r}; it may still do the work"
+    text = f"no reply from {server!r} within {timeout} s to {shown(request)}; it may still do the work"
     return CallTimeout(Atom("timeout"), server, request, text)
 
 
 def calling_self(server: Server, request: Any) -> CallingSelf:
     """A process has asked itself."""
-    text = f"a process can't call itself, for it would wait for its own reply: {request!r} was not sent"
+    text = f"a process can't call itself, for it would wait for its own reply: {shown(request)} was not sent"
     return CallingSelf(Atom("calling_self"), server, request, text)
 
 
 def nobody(server: Server, request: Any) -> NoProcess:
     """There is no such server."""
-    return NoProcess(NOPROC, server, request, f"there is no process {server!r} to take {request!r}")
+    return NoProcess(NOPROC, server, request, f"there is no process {server!r} to take {shown(request)}")
+
+
+def failed_call(reason: Reason, server: Server, request: Any) -> CallError:
+    """There will be no reply, and `reason` says why."""
+    text = f"call to {server!r} failed: {shown(reason)}; the request was {shown(request)}"
+    return CallError(reason, server, request, text)
 
 
 def failure(reason: Reason, runtime: Runtime, target: Pid | RegisteredName, server: Server, request: Any) -> CallError:
@@ -239,10 +249,10 @@ def failure(reason: Reason, runtime: Runtime, target: Pid | RegisteredName, serv
     if reason is NOPROC:
         return nobody(server, request)
     if reason is not NOCONNECTION:
-        return CallError(reason, server, request)
+        return failed_call(reason, server, request)
     node = node_of(target)
     trouble = runtime.outward.trouble(node)
-    text = f"the connection to {node} was lost; whether {request!r} was done is unknown"
+    text = f"the connection to {node} was lost; whether {shown(request)} was done is unknown"
     if trouble is not None:
-        text = f"no connection to {node}: {trouble}; {request!r} was not sent"
+        text = f"no connection to {node}: {trouble}; {shown(request)} was not sent"
     return NodeDisconnected(("nodedown", node), server, request, text)

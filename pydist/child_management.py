@@ -24,6 +24,7 @@ from pydist.children import (
     WhichChildren,
     check_spec,
 )
+from pydist.core.shown import shown
 from pydist.errors import ChildError, StartError
 from pydist.terms import Pid
 
@@ -97,5 +98,6 @@ async def count_children(supervisor: Server) -> dict[str, int]:
 
 def _value(answer: T | Failed) -> T:
     if isinstance(answer, Failed):
-        raise StartError(answer.reason) if answer.start else ChildError(answer.id, answer.reason, answer.pid)
+        text = f"the process did not start: {shown(answer.reason)}"
+        raise StartError(answer.reason, text) if answer.start else ChildError(answer.id, answer.reason, answer.pid)
     return answer

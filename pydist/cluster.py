@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-import structlog
-
 from pydist import epmd_client
 from pydist.core.handshake import Identity, Status
 from pydist.core.peers import Close, Connect, Down, Drop, Effect, Peers, Undelivered, Up
 from pydist.errors import PydistError, Unreachable
+from pydist.own_log import log
 from pydist.peer import Door, Peer, Settings
 from pydist.process import Process
 from pydist.router import Router
@@ -18,8 +17,6 @@ from pydist.runtime import Runtime
 from pydist.terms import NodeDown, NodeName, NodeUp
 from pydist.transport import Network
 from pydist.wire.control import Incoming, Signal
-
-log = structlog.get_logger("pydist")
 
 FAILURES_KEPT: Final = 1000
 

@@ -71,7 +71,8 @@ class DynamicSupervisor(Supervising):
         extra_arguments: Sequence[Any] = (),
         name: Name | None = None,
     ) -> Pid:
-        """As `start_link`, without a link: it outlives the caller, and stops by an exit signal only."""
+        """As `start_link`, without a link: it outlives the caller. `stop(pid, SHUTDOWN)` ends it; an exit
+        signal only if it is `KILL`."""
         return await super().start(*_checked(intensity, period, max_children, extra_arguments), name=name)
 
     async def init(self, policy: RestartPolicy, max_children: int | None, first: tuple[Any, ...]) -> None:

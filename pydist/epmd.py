@@ -36,8 +36,7 @@ from pydist.core.portmap import (
 )
 from pydist.env import Env, real_env
 from pydist.errors import PortInUse, PortMapperError, PydistError
-
-log = structlog.get_logger("pydist")
+from pydist.own_log import log
 
 
 def listen(addresses: Sequence[str], port: int, *, allow_any: bool = False) -> list[socket.socket]:

@@ -14,9 +14,8 @@ import sys
 from collections.abc import AsyncGenerator
 from typing import Final
 
-import structlog
-
 from pydist.errors import DecodeError, NodeNameTaken, PortMapperError, WireError
+from pydist.own_log import log
 from pydist.wire.epmd import (
     HIDDEN_NODE,
     MAX_NAMES_REPLY,
@@ -33,8 +32,6 @@ from pydist.wire.epmd import (
     encode_request,
     take_alive_reply,
 )
-
-log = structlog.get_logger("pydist")
 
 DEFAULT_PORT: Final = 4369
 HOST: Final = "127.0.0.1"

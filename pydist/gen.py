@@ -29,6 +29,7 @@ from typing import Any, Final, NoReturn, TypeAlias, TypeVar
 
 from pydist.addresses import Name, Via, holder
 from pydist.calls import Caller, reply
+from pydist.core.shown import shown
 from pydist.errors import AlreadyStarted, Exit, StartError
 from pydist.message import Message
 from pydist.messaging import acting, check_timeout, current, receive, send
@@ -198,7 +199,7 @@ async def _answer(process: Process, pid: Pid, ref: Ref, label: str, timeout: flo
         _abandon(process, pid, ref)
         raise StartError(Atom("timeout"), f"{label} did not start: its init took longer than {timeout} s") from None
     except BaseException:
-        if not process.dying:
+        if not (process.dying or process.over):
             _abandon(process, pid, ref)
         raise
     finally:
@@ -219,11 +220,11 @@ def _abandon(process: Process, pid: Pid, ref: Ref) -> None:
 def _in_words(reason: Reason) -> str:
     match reason:
         case (_, ("failed_to_start_child", child, why)):
-            return f"its child {child!r} did not: {_in_words(why)}"
+            return f"its child {shown(child)} did not: {_in_words(why)}"
         case Crash(error, message):
             return f"{error}: {message}"
         case _:
-            return repr(reason)
+            return shown(reason)
 
 
 Terminate: TypeAlias = Callable[[Reason], Awaitable[None]]

@@ -39,6 +39,7 @@ from typing import Any, ClassVar, Final, Self, cast
 from pydist import gen
 from pydist.behaviour import Behaviour, check_callbacks
 from pydist.calls import Caller
+from pydist.core.shown import shown
 from pydist.message import Request
 from pydist.messaging import current
 from pydist.reports import unexpected_message
@@ -88,11 +89,11 @@ class GenServer(Behaviour):
         Returns:
             The reply, or `NO_REPLY` when `reply(caller, value)` follows later.
         """
-        raise TypeError(f"{title(self)} has no handle_call for {request!r} of {caller.pid}")
+        raise TypeError(f"{title(self)} has no handle_call for {shown(request)} of {caller.pid}")
 
     async def handle_cast(self, message: Any, /) -> None:
         """Take a message sent by `cast`."""
-        raise TypeError(f"{title(self)} has no handle_cast for {message!r}")
+        raise TypeError(f"{title(self)} has no handle_cast for {shown(message)}")
 
     async def handle_info(self, message: Any, /) -> None:
         """Take any other message: what was sent by `send`, `Down`, `Exited`, `NodeUp`, `NodeDown`."""
@@ -100,7 +101,7 @@ class GenServer(Behaviour):
 
     async def handle_continue(self, term: Any, /) -> None:
         """Go on with what `continue_with(term)` has begun."""
-        raise TypeError(f"{title(self)} has no handle_continue for {term!r}")
+        raise TypeError(f"{title(self)} has no handle_continue for {shown(term)}")
 
     async def handle_timeout(self) -> None:
         """No message has come in the time that `timeout_after` has set."""
@@ -135,7 +136,7 @@ class GenServer(Behaviour):
         """Put `function(state)` in the place of the state, and return it. To be overridden with `system_get_state`."""
         state: object = function(self.system_get_state())
         if not isinstance(state, dict):
-            raise TypeError(f"the state of {title(self)} is a dict of its attributes, not {state!r}")
+            raise TypeError(f"the state of {title(self)} is a dict of its attributes, not {shown(state)}")
         vars(self).clear()
         vars(self).update(cast("dict[str, Any]", state))
         return cast("dict[str, Any]", state)

@@ -77,6 +77,7 @@ from typing import Any, ClassVar, Final, Generic, TypeVar, get_args, get_origin
 
 from pydist import gen
 from pydist.behaviour import Behaviour, check_callbacks
+from pydist.core.shown import shown
 from pydist.core.transition import Enter, Transition
 from pydist.messaging import current
 from pydist.reports import unexpected_message
@@ -142,7 +143,9 @@ class GenStatem(Behaviour, Generic[S, D]):
         """
         name = self._handlers.get(state)
         if name is None:
-            raise TypeError(f"{type(self).__qualname__} has no handler for the state {state!r}, to take {event!r}")
+            raise TypeError(
+                f"{type(self).__qualname__} has no handler for the state {shown(state)}, to take {shown(event)}"
+            )
         answer: Answer[S, D] = await getattr(self, name)(event, data)
         return answer
 
@@ -158,7 +161,7 @@ class GenStatem(Behaviour, Generic[S, D]):
             case Enter():
                 pass
             case _:
-                raise TypeError(f"{type(self).__qualname__} does not handle {event!r} in this state")
+                raise TypeError(f"{type(self).__qualname__} does not handle {shown(event)} in this state")
         return None
 
     async def terminate(self, reason: Reason, state: S, data: D, /) -> None:

@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
-from threading import Lock
+from threading import RLock
 from typing import Any, Final, Literal, TextIO, TypeAlias, get_args
 
 import structlog
@@ -96,7 +96,7 @@ class _Sink:
 
     def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
-        self._lock = Lock()
+        self._lock = RLock()  # what is written to may log, and so may what is collected meanwhile
 
     @property
     def stream(self) -> TextIO | None:

@@ -33,12 +33,8 @@ async def multi_call(
         TypeError: `on` is a single name.
         EncodeError: the request can't cross the wire.
     """
-    requests: RequestIds[R] = RequestIds()
-    process, runtime = acting()
-    for node in _nodes(on):
-        if is_self(process, runtime, (name, node)):
-            raise calling_self((name, node), request)
-        requests.add(send_request((name, node), request), label=node)
+    _, runtime = acting()
+    requests = _ask(name, request, _nodes(on))
     replies: dict[str, R] = {}
     silent = [node for _, node in requests]
     deadline = None if timeout is None else runtime.loop.time() + timeout
@@ -52,6 +48,22 @@ async def multi_call(
             replies[response.label] = response.result()
             silent.remove(response.label)
     return replies, silent
+
+
+def _ask(name: str, request: Request[R], on: Iterable[str]) -> RequestIds[R]:
+    """The requests on their way, labelled with their nodes. If one can't be sent, none is waited for."""
+    process, runtime = acting()
+    servers = [(name, node) for node in on]
+    if any(is_self(process, runtime, server) for server in servers):
+        raise calling_self((name, process.pid.node), request)
+    requests: RequestIds[R] = RequestIds()
+    try:
+        for server in servers:
+            requests.add(send_request(server, request), label=server[1])
+    except BaseException:
+        requests.abandon()
+        raise
+    return requests
 
 
 def abcast(name: str, message: Any, on: Iterable[str] | None = None) -> None:

@@ -12,8 +12,6 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Final, TypeVar, TypeVarTuple
 
-import structlog
-
 from pydist import epmd_client
 from pydist.cluster import Cluster
 from pydist.core.handshake import Identity
@@ -21,14 +19,13 @@ from pydist.env import Env, real_env
 from pydist.errors import Exit, NodeStartError
 from pydist.logs import default_logging
 from pydist.node_watch import node_watch_of
+from pydist.own_log import log
 from pydist.peer import Settings
 from pydist.process import Process, crash_of
 from pydist.runtime import LOCAL_NODE, Runtime, begin
 from pydist.terms import SHUTDOWN, Destination, NodeName, Pid
 from pydist.transport import Listener, Network
 from pydist.transport.tcp import TcpNetwork
-
-log = structlog.get_logger("pydist")
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")

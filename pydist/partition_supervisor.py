@@ -26,6 +26,7 @@ from pydist.addresses import Name, Via, holder
 from pydist.calls import Caller, call
 from pydist.children import ChildSpec, Failed, Kind, check_spec
 from pydist.core.restart import RestartPolicy, Strategy, check_whole
+from pydist.core.shown import shown
 from pydist.errors import StartError, UnknownName
 from pydist.message import Request
 from pydist.primitives import publish, published
@@ -101,7 +102,7 @@ class PartitionSupervisor:
             raise ValueError(f"{self.name!r} was started with {most} partitions and can't have {partitions}")
         answer = await call(self.name, _Resize(partitions), timeout=None)
         if isinstance(answer, Failed):
-            raise StartError(answer.reason, f"the partition {answer.id} did not start: {answer.reason!r}")
+            raise StartError(answer.reason, f"the partition {answer.id} did not start: {shown(answer.reason)}")
         return answer
 
     # -- the via name

@@ -14,7 +14,6 @@ from collections.abc import Callable
 from typing import Any, Protocol, cast
 
 import attrs
-import structlog
 
 from pydist.core.connection import Connection
 from pydist.core.handshake import SETUP_TIME, Confirm, Decide, Established, Event, Handshake, Identity, Refused, Status
@@ -23,10 +22,9 @@ from pydist.core.outbox import Outbox
 from pydist.core.ticker import INTENSITY, NET_TICKTIME
 from pydist.env import Env
 from pydist.errors import ConnectionFull, WireError
+from pydist.own_log import log
 from pydist.wire.control import Incoming, Send, SendAlias, SendName, Signal
 from pydist.wire.framing import FRAME_LIMIT
-
-log = structlog.get_logger("pydist")
 
 
 @attrs.frozen(kw_only=True)

@@ -282,6 +282,7 @@ def publish(value: Any) -> None:
     They get the object itself: who may change it is for its owner to say. A second call replaces the first.
     """
     process, runtime = acting()
+    process.related()  # one that was killed has none: what it publishes would stay
     runtime.published[process.pid.number] = value
     process.holding = True
 

@@ -53,6 +53,7 @@ class Table:
         return self.runtime.process(pid) is not None
 
     def add(self, process: Process, key: Hashable, value: Any) -> None:
+        process.related()  # one that was killed has none: an entry of it would stay
         self.tell_removed(self.entries.add(key, process.pid, value))
         if self.entries.count_of(process.pid) == 1:
             self._link(process)

@@ -109,7 +109,7 @@ def begin_request(envelope: type[Any], server: Server, request: Request[R], time
     target = locate(server)
     if target is None:
         ref = runtime.new_ref()
-        send(process.pid, Down(ref, process.pid, NOPROC))  # as OTP does
+        process.admit(Down(ref, process.pid, NOPROC))  # as OTP does; however full the mailbox is
         return RequestId(process.pid, ref, server, target, request)
     ref = open_request(process, runtime, target)
     caller = Caller(process.pid, ref, timeout, node_of(target), runtime.loop.time())

@@ -11,12 +11,12 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import attrs
-import structlog
 
 from pydist.core.crossings import Crossings
 from pydist.core.relations import Target
 from pydist.dead_letters import DeadReason
 from pydist.errors import EncodeError
+from pydist.own_log import log
 from pydist.peer import Peer
 from pydist.process import Process
 from pydist.runtime import Runtime
@@ -24,8 +24,6 @@ from pydist.terms import NOCONNECTION, NOPROC, Alias, Crash, Destination, Pid, R
 from pydist.wire import control
 from pydist.wire.codec import Decoder, Encoded
 from pydist.wire.control import Incoming, Signal
-
-log = structlog.get_logger("pydist")
 
 
 class Connections(Protocol):

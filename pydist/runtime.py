@@ -16,7 +16,7 @@ import structlog
 from pydist.core.names import Names, check_name
 from pydist.core.relations import Target
 from pydist.dead_letters import DeadLetters, DeadReason
-from pydist.errors import PydistError, UnknownName
+from pydist.errors import NodeStartError, PydistError, UnknownName
 from pydist.message_timers import MessageTimers
 from pydist.process import Process
 from pydist.process_table import ProcessTable
@@ -119,6 +119,7 @@ class Runtime(ProcessTable[Process]):
     """See the head of this file. One for each node; all its state hangs here."""
 
     __slots__ = (
+        "closed",
         "dead_letters",
         "loop",
         "message_timers",
@@ -141,6 +142,8 @@ class Runtime(ProcessTable[Process]):
         """What processes let others read without being asked, by the number of the pid."""
         self.dead_letters = DeadLetters()
         self.outward: Outward = Nowhere(self.dead_letter)
+        self.closed = False
+        """Every process has been killed, and the clean-up of one must not start another."""
         self.watch: Watch | None = None
         """The watchdogs, where somebody has asked for them."""
 
@@ -158,8 +161,13 @@ class Runtime(ProcessTable[Process]):
         Raises:
             NameTaken: the name belongs to another process; nothing is started.
             TypeError: not an async function, or the wrong arguments for it.
+            NodeStartError: the node has stopped.
         """
-        process = self.new_process(begin(function, args), parent)
+        coroutine = begin(function, args)
+        if self.closed:
+            coroutine.close()
+            raise NodeStartError("no process can be started: the node has stopped")
+        process = self.new_process(coroutine, parent)
         if name is not None:
             self._name_new(process, name)
         process.waken()
@@ -192,7 +200,8 @@ class Runtime(ProcessTable[Process]):
             self.message_timers.process_ended(process.pid.number)
 
     def close(self) -> None:
-        """End all processes with the reason `killed`, and stop the timers."""
+        """End all processes with the reason `killed`, start no more, and stop the timers."""
+        self.closed = True
         for process in list(self.table.values()):
             process.kill()
         self.timers.close()

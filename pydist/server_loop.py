@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Final, NoReturn, Protocol
 
 from pydist import reports
 from pydist.calls import Call, Caller, Cast, reply
+from pydist.core.shown import shown
 from pydist.gen import NO_REPLY, Starter, Stop, failed, stopped
 from pydist.mailbox import MISSING
 from pydist.message import Request
@@ -184,8 +185,9 @@ def _shown(message: Any) -> Any:
 def _expect_none(server: Handlers, handler: str, result: object) -> None:
     if result is not None:
         raise TypeError(
-            f"{handler} of {title(server)} has returned {result!r}, and must return nothing: state is kept in `self`, "
-            "`raise Stop(reason)` ends it, `self.continue_with(...)` and `self.timeout_after(...)` say what comes next"
+            f"{handler} of {title(server)} has returned {shown(result)}, and must return nothing: state is kept in "
+            "`self`, `raise Stop(reason)` ends it, `self.continue_with(...)` and `self.timeout_after(...)` say what "
+            "comes next"
         )
 
 
@@ -193,6 +195,6 @@ def _check_none(server: Handlers, request: Any) -> None:
     """A handler that forgets its `return` replies None, which is seldom meant."""
     if not getattr(request, "__none_replies__", True):
         raise TypeError(
-            f"handle_call of {title(server)} has returned None for {request!r}, which has another reply: is a `return` "
-            "missing? Return NO_REPLY if the reply comes later, by `reply(caller, value)`"
+            f"handle_call of {title(server)} has returned None for {shown(request)}, which has another reply: is a "
+            "`return` missing? Return NO_REPLY if the reply comes later, by `reply(caller, value)`"
         )

@@ -11,17 +11,18 @@ import attrs
 
 from pydist import reports
 from pydist.calls import Call, Cast, reply
+from pydist.core.shown import shown
 from pydist.core.statem import Callback, CancelTimer, Effect, End, Reply, StartTimer, StateMachine
 from pydist.core.transition import KEEP, Transition
 from pydist.errors import BadTransition
 from pydist.gen import NO_REPLY, Starter, Stop, failed, stopped
 from pydist.mailbox import MISSING
 from pydist.messaging import acting, current, receive
-from pydist.send_later import cancel_timer, send_after
+from pydist.send_later import cancel_timer, start_timer
 from pydist.statem_answers import Answer, Event, Info, keep_state, stop_machine
 from pydist.sys_handling import SystemSide, formatted
 from pydist.sys_requests import System
-from pydist.terms import Exited, Pid, Reason, Ref
+from pydist.terms import Exited, Pid, Reason, Ref, Timeout
 
 S = TypeVar("S")
 D = TypeVar("D")
@@ -41,7 +42,7 @@ class Handlers(Protocol[S, D]):
 
 @attrs.frozen
 class _Expired:
-    """To the machine itself: the time of a timer is over."""
+    """To the machine itself, in a `Timeout`, which no bound of its mailbox drops: the time of a timer is over."""
 
     number: int
 
@@ -108,17 +109,21 @@ class _Driver(Generic[S, D]):
         if type(message) is System:
             await self._system.handle(message)
             return
-        if self._system.debugging and type(message) is not _Expired:
+        if type(message) is Timeout and type(message.message) is _Expired:
+            self._expire(message.message.number)
+            return
+        if self._system.debugging:
             self._system.note("in", message)
         if type(message) is Call or type(message) is Cast:
             self._machine.receive(message)
-        elif type(message) is _Expired:
-            self._timers.pop(message.number, None)
-            self._machine.expire(message.number)
         elif type(message) is Exited and message.pid == self._parent:
             raise Stop(message.reason)
         else:
             self._machine.receive(Info(message))
+
+    def _expire(self, number: int) -> None:
+        self._timers.pop(number, None)
+        self._machine.expire(number)
 
     def _take(self, call: Callback[S, D], answer: Answer[S, D]) -> list[Effect]:
         if self._system.debugging:
@@ -126,7 +131,7 @@ class _Driver(Generic[S, D]):
         try:
             return self._machine.take(answer, self._clock())
         except BadTransition as error:
-            where = f"{type(self._statem).__qualname__}, {call.event!r} in the state {call.state!r}"
+            where = f"{type(self._statem).__qualname__}, {shown(call.event)} in the state {shown(call.state)}"
             raise BadTransition(f"{where}: {error}") from None
 
     def _note(self, call: Callback[S, D], answer: Answer[S, D]) -> None:
@@ -143,7 +148,7 @@ class _Driver(Generic[S, D]):
                         self._system.note("out", effect.value, effect.caller.pid)
                 case StartTimer():
                     delay = max(0.0, effect.when - self._clock())
-                    self._timers[effect.number] = send_after(delay, self._pid, _Expired(effect.number))
+                    self._timers[effect.number] = start_timer(delay, self._pid, _Expired(effect.number))
                 case CancelTimer():
                     cancel_timer(self._timers.pop(effect.number))
                 case End():
@@ -172,7 +177,7 @@ class _Driver(Generic[S, D]):
     def system_replace_state(self, function: Callable[[Any], Any], /) -> Any:
         pair: Any = function(self.system_get_state())
         if pair.__class__ is not tuple or len(pair) != 2:
-            raise TypeError(f"the state of a state machine is a pair (state, data), not {pair!r}")
+            raise TypeError(f"the state of a state machine is a pair (state, data), not {shown(pair)}")
         self._machine.state, self._machine.data = pair
         return pair
 
@@ -186,4 +191,4 @@ def _answer_of(stop: Stop, event: Event) -> Answer[Never, Never]:
         return stop_machine(stop.reason)
     if isinstance(event, Call):
         return stop_machine(stop.reason, reply=(event.caller, stop.reply))
-    raise TypeError(f"Stop(reply=...) answers a call, and the event was {event!r}") from stop
+    raise TypeError(f"Stop(reply=...) answers a call, and the event was {shown(event)}") from stop

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, NoReturn
 
 import attrs
 
+from pydist.aliases import alias
 from pydist.calls import Caller, reply
 from pydist.children import (
     ChildInfo,
@@ -33,12 +34,12 @@ from pydist.gen import NO_REPLY, Stop
 from pydist.gen_server import GenServer
 from pydist.message import Message, Request
 from pydist.messaging import acting, current, send
-from pydist.primitives import self_pid, trap_exit
+from pydist.primitives import trap_exit
 from pydist.reports import supervisor_report, unexpected_message
 from pydist.runtime import Runtime
 from pydist.starting import never_again, start
 from pydist.stopping import stop
-from pydist.terms import SHUTDOWN, Atom, Exited, Pid, Reason
+from pydist.terms import SHUTDOWN, Atom, Exited, Pid, Reason, Ref
 
 
 @attrs.define(eq=False)
@@ -74,8 +75,9 @@ class Child:
 
 
 class TryAgain(Message, tag="$try_again"):
-    """To the supervisor itself: the restart of this child has failed."""
+    """To the supervisor itself: the restart of this child has failed. It comes by an alias: no bound drops it."""
 
+    ref: Ref
     key: ChildKey
 
 
@@ -185,7 +187,7 @@ class Supervising(GenServer, ABC):
                 ended = self._child_of(pid)
                 if ended is not None:
                     await self._ended(ended, pid, reason)
-            case TryAgain(key):
+            case TryAgain(_, key):
                 again = self._children.get(key)
                 if again is not None and again.restarting:
                     await self._perform(self._policy.again(again, self._children.values(), _now()), again)
@@ -217,7 +219,8 @@ class Supervising(GenServer, ABC):
         child.restarting = isinstance(failure, Failed)
         if isinstance(failure, Failed):
             supervisor_report(current(), "start_error", failure.reason, child.spec, None)
-            send(self_pid(), TryAgain(child.key))
+            address = alias(reply=True)
+            send(address, TryAgain(address.ref, child.key))
         return not child.restarting
 
     # -- one child

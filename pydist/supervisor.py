@@ -92,7 +92,8 @@ class Supervisor(Supervising):
         auto_shutdown: AutoShutdown = "never",
         name: Name | None = None,
     ) -> Pid:
-        """As `start_link`, without a link: it outlives the caller, and stops by an exit signal only."""
+        """As `start_link`, without a link: it outlives the caller. `stop(pid, SHUTDOWN)` ends it; an exit
+        signal only if it is `KILL`."""
         policy = RestartPolicy(strategy, RestartBudget(intensity, period), auto_shutdown)
         return await super().start(_early(children, policy), policy, name=name)
 

@@ -17,9 +17,9 @@ from collections.abc import Callable
 from typing import Any, Literal, TypeVar, overload
 
 from pydist.addresses import Server, locate
-from pydist.calls import DEFAULT_TIMEOUT, calling_self, is_self, nobody
+from pydist.calls import DEFAULT_TIMEOUT, calling_self, failed_call, is_self, nobody
 from pydist.core.debugging import LOGGED, Hook, Statistics, SysEvent
-from pydist.errors import CallError, CallTimeout, EncodeError
+from pydist.errors import CallTimeout, EncodeError
 from pydist.message import Request
 from pydist.messaging import acting, receive
 from pydist.primitives import demonitor, monitor
@@ -55,7 +55,7 @@ async def _ask(server: Server, request: Request[R], timeout: float | None) -> R:
         raise calling_self(server, request)
     answer = await receive_response(begin_request(System, server, request, timeout), timeout)
     if isinstance(answer, Failed):
-        raise CallError(answer.reason, server, request)
+        raise failed_call(answer.reason, server, request)
     return answer
 
 
@@ -127,7 +127,7 @@ async def stop(server: Server, reason: Reason = NORMAL, timeout: float | None = 
         raise nobody(server, request)
     ended_by = await _ended(server, monitor(target), request, timeout)
     if ended_by != reason:
-        raise CallError(ended_by, server, request)
+        raise failed_call(ended_by, server, request)
 
 
 async def _ended(server: Server, ref: Ref, request: Terminate, timeout: float | None) -> Reason:

@@ -31,9 +31,10 @@ from typing import Any, ClassVar, Final, Generic, Literal, TypeAlias, TypeVar, T
 
 from pydist.calls import DEFAULT_TIMEOUT
 from pydist.core.restart import Restart, Shutdown
+from pydist.core.shown import shown
 from pydist.errors import TaskError, TaskMisused, TaskTimeout
 from pydist.mailbox import MISSING
-from pydist.messaging import current, receive, send
+from pydist.messaging import current, receive
 from pydist.primitives import (
     exit,  # noqa: A004  # OTP's name
     monitor,
@@ -327,7 +328,7 @@ class Task(Generic[R_co]):
         outcome = self._outcome(answer)
         if isinstance(outcome, Returned):
             return outcome.value
-        raise TaskError(outcome.reason, self, f"{self} ended without a result: {outcome.reason!r}")
+        raise TaskError(outcome.reason, self, f"{self} ended without a result: {shown(outcome.reason)}")
 
 
 def _by_ref(tasks: Sequence[Task[R]]) -> dict[Ref, Task[R]]:
@@ -355,7 +356,7 @@ async def _collect(tasks: Collection[Ref], timeout: float | None, limit: int) ->
         return answers, True
     except BaseException:
         for answer in answers:
-            send(self_pid(), answer)  # so that it can be asked for again
+            current().admit(answer)  # so that it can be asked for again
         raise
     return answers, False
 

@@ -24,6 +24,7 @@ import attrs
 
 from pydist.calls import DEFAULT_TIMEOUT
 from pydist.core.restart import check_whole
+from pydist.core.shown import shown
 from pydist.errors import NotInProcess, TaskMisused, TaskTimeout
 from pydist.messaging import acting, check_timeout, current, receive
 from pydist.process import Process
@@ -208,7 +209,7 @@ class TaskStream(Generic[R_co]):
 
     def _died(self, running: _Running, outcome: Died) -> Died:
         if running.late and self._on_timeout == "exit":
-            text = f"{running.pid} was killed, since it took longer than {self._timeout} s for {running.input!r}"
+            text = f"{running.pid} was killed, since it took longer than {self._timeout} s for {shown(running.input)}"
             raise TaskTimeout(TIMEOUT, running.pid, text)
         reason = TIMEOUT if running.late else outcome.reason
         return Died((running.input, reason) if self._zip_input else reason)

@@ -73,7 +73,8 @@ class TaskSupervisor(DynamicSupervisor):
         max_children: int | None = None,
         name: Name | None = None,
     ) -> Pid:
-        """As `start_link`, without a link: it outlives the caller, and stops by an exit signal only."""
+        """As `start_link`, without a link: it outlives the caller. `stop(pid, SHUTDOWN)` ends it; an exit
+        signal only if it is `KILL`."""
         return await super().start(intensity=intensity, period=period, max_children=max_children, name=name)
 
     @staticmethod

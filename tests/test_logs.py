@@ -148,3 +148,16 @@ def test_a_program_that_configures_its_log_meanwhile_keeps_it() -> None:
     with default_logging():
         configure_logging("error")
     assert structlog.is_configured()
+
+
+def test_what_is_written_to_may_log_itself() -> None:
+    class Chatty(StringIO):
+        def write(self, text: str) -> int:
+            if "first" in text:
+                log.info("second")
+            return super().write(text)
+
+    stream = Chatty()
+    configure_logging(stream=stream)
+    log.info("first")
+    assert [json.loads(line)["event"] for line in stream.getvalue().splitlines()] == ["second", "first"]

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+import structlog
 from structlog.typing import EventDict
 
 from pydist import (
@@ -240,3 +241,44 @@ async def test_what_a_process_does_while_it_is_killed_makes_no_connection(
     await settled()
     assert network.transports == []
     assert asyncio.all_tasks() <= tasks
+
+
+async def test_what_the_killed_start_in_their_clean_up_does_not_outlive_the_node(start_node: StartNode) -> None:
+    refused: list[str] = []
+
+    async def comes_again() -> None:
+        trap_exit(True)
+        try:
+            while True:
+                await receive()
+        finally:
+            try:
+                spawn(comes_again)
+            except NodeStartError as error:
+                refused.append(str(error))
+
+    node = await start_node("a")
+    node.spawn(comes_again)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    await node.stop(0.01)
+    assert refused == ["no process can be started: the node has stopped"]
+
+
+async def test_a_log_that_fails_keeps_no_node_from_starting_and_stopping() -> None:
+    structlog.configure(processors=[_fails])
+    try:
+        node = Node()
+        await node.start()
+        assert await node.run(_returns_one) == 1
+        await node.stop()
+    finally:
+        structlog.reset_defaults()
+
+
+def _fails(*_line: Any) -> Any:
+    raise ValueError("no room left on the device")
+
+
+async def _returns_one() -> int:
+    return 1

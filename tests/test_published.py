@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 
 from pydist import (
     KILL,
+    Exit,
     Node,
     NotInProcess,
     exit,  # noqa: A004  # OTP's name
@@ -102,3 +104,15 @@ def test_only_a_process_publishes_and_reads() -> None:
     for use in (lambda: publish(1), lambda: published("owner")):
         with pytest.raises(NotInProcess):
             use()
+
+
+@in_process
+async def test_one_that_was_killed_publishes_nothing_that_would_stay() -> None:
+    async def goes_on() -> None:
+        with suppress(Exit):
+            exit(self_pid(), KILL)
+        publish("left over")
+
+    spawn(goes_on)
+    await passed(1)
+    assert acting()[1].published == {}

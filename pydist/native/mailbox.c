@@ -70,21 +70,28 @@ mailbox_take_first(Mailbox *self)
     return self->ordinary.len ? take_ordinary(self, 0) : NULL;
 }
 
+/* Only references are compared: the code of a message's own must not hurt who waits. */
+static int
+is_that(PyObject *carried, PyObject *ref)
+{
+    return carried == ref ? 1 : Py_IS_TYPE(carried, &RefType) ? PyObject_RichCompareBool(carried, ref, Py_EQ) : 0;
+}
+
 static int
 carries(PyObject *message, PyObject *ref)
 {
     if (PyTuple_Check(message)) {
-        return PyTuple_GET_SIZE(message) ? PyObject_RichCompareBool(PyTuple_GET_ITEM(message, 0), ref, Py_EQ) : 0;
+        return PyTuple_GET_SIZE(message) ? is_that(PyTuple_GET_ITEM(message, 0), ref) : 0;
     }
     PyObject *carried = PyObject_GetAttrString(message, "ref");
     if (carried == NULL) {
-        if (!PyErr_ExceptionMatches(PyExc_AttributeError)) {
+        if (!PyErr_ExceptionMatches(PyExc_Exception)) {
             return -1;
         }
         PyErr_Clear();
         return 0;
     }
-    int equal = carried == ref ? 1 : PyObject_RichCompareBool(carried, ref, Py_EQ);
+    int equal = is_that(carried, ref);
     Py_DECREF(carried);
     return equal;
 }

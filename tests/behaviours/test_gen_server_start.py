@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from pydist import (
+    KILL,
     NORMAL,
     SHUTDOWN,
     AlreadyStarted,
@@ -480,3 +481,17 @@ async def test_a_time_that_is_none_starts_nobody() -> None:
         with pytest.raises((TypeError, ValueError), match="a timeout is a number of seconds or None, not"):
             await Slow.start(0, name="slow", start_timeout=timeout)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # the point of the test
     assert (whereis("slow"), links_and_monitors()) == (None, (0, 0, 0, 0))
+
+
+@pytest.mark.parametrize("reason", [KILL, "enough"])
+@in_process
+async def test_a_server_that_is_not_linked_comes_up_though_its_starter_has_ended(reason: Any) -> None:
+    async def starter() -> None:
+        await Slow.start(5, keep=started)
+
+    started: list[Pid] = []
+    pid = spawn(starter)
+    await passed(1)
+    await end(pid, reason)
+    await passed(10)
+    assert is_alive(started[0])

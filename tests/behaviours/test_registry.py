@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from pydist import (
     KILL,
     AlreadyRegistered,
     Down,
+    Exit,
     NotInProcess,
     Pid,
     Registered,
@@ -440,3 +442,17 @@ def test_a_registry_is_used_by_processes_only() -> None:
 def test_an_empty_name_is_refused_at_once() -> None:
     with pytest.raises(ValueError, match="a name has at least one character"):
         Registry("")
+
+
+@in_process
+async def test_one_that_was_killed_registers_nothing_that_would_stay() -> None:
+    rooms = await registry("duplicate")
+
+    async def goes_on() -> None:
+        with suppress(Exit):
+            exit(self_pid(), KILL)
+        rooms.register("lobby")
+
+    spawn(goes_on)
+    await passed(1)
+    assert rooms.count() == 0

@@ -14,6 +14,7 @@ from pydist import (
     SHUTDOWN,
     Caller,
     CallError,
+    CallingSelf,
     CallTimeout,
     GenServer,
     NodeDisconnected,
@@ -27,8 +28,10 @@ from pydist import (
     call,
     check_response,
     multi_call,
+    node_name,
     receive,
     receive_response,
+    register,
     reply,
     self_pid,
     send,
@@ -314,3 +317,11 @@ async def test_several_nodes_are_a_list() -> None:
         await multi_call("server", "request", "a@127.0.0.1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # what is tested
     with pytest.raises(TypeError, match="on= takes a list of nodes"):
         abcast("server", "message", "a@127.0.0.1")
+
+
+@in_process
+async def test_one_that_would_ask_itself_among_others_asks_nobody() -> None:
+    register("me", self_pid())
+    with pytest.raises(CallingSelf):
+        await multi_call("me", Total(), on=["other@127.0.0.1", node_name()])
+    assert (mailbox(), links_and_monitors()) == ([], NOTHING)
