@@ -30,9 +30,8 @@ from pydist.primitives import (
     spawn,
     trap_exit,
 )
-from pydist.reports import is_silent
 from pydist.stopping import stop
-from pydist.terms import NORMAL, SHUTDOWN, Exited, Pid, Reason, is_shutdown
+from pydist.terms import NORMAL, SHUTDOWN, Exited, Pid, Reason, is_shutdown, is_silent
 
 log = structlog.get_logger("pydist")
 

@@ -31,8 +31,7 @@ from pydist.primitives import (
     exit,  # noqa: A004  # OTP's name
     trap_exit,
 )
-from pydist.reports import is_silent
-from pydist.terms import NORMAL, SHUTDOWN, Exited, Pid, Reason
+from pydist.terms import NORMAL, SHUTDOWN, Exited, Pid, Reason, is_silent
 
 
 async def start_application(name: str, restart: Restart = "temporary") -> None:

@@ -221,7 +221,7 @@ class Node:
             raise
         if not outcome:
             ended = Exit(process.exit_reason)
-            ended.add_note(f"{process!r} was ended by an exit signal; the log may say why it was sent")
+            ended.add_note(f"{process!r} has ended by an exit; the log may say why")
             raise ended
         if isinstance(process.exception(), Exit) and isinstance(outcome[0], Exception):
             raise outcome[0]

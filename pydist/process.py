@@ -38,6 +38,7 @@ from pydist.terms import (
     Pid,
     Reason,
     Ref,
+    is_silent,
 )
 from pydist.timers import Entry, Timers
 
@@ -263,7 +264,7 @@ class Process(RunnableTask):
         left = _exit_in(exception)
         if left is None:
             return crash_of(exception), True
-        return left.reason, not (left.silent or reports.is_silent(left.reason))
+        return left.reason, not (left.silent or is_silent(left.reason))
 
     def _settle(self, reason: Reason, result: Any, exception: BaseException | None) -> None:
         self.exit_reason = reason

@@ -23,7 +23,7 @@ import structlog
 
 from pydist.core.relations import Relations
 from pydist.mailbox import MISSING, Mailbox
-from pydist.terms import NORMAL, Crash, Pid, Reason, is_shutdown
+from pydist.terms import Crash, Pid, Reason, is_silent
 
 log = structlog.get_logger("pydist")
 
@@ -87,11 +87,6 @@ class Described(Protocol):
     def kind(self) -> str:
         """Worker or supervisor."""
         ...
-
-
-def is_silent(reason: Reason) -> bool:
-    """True where an end is as it should be, and not reported: `NORMAL`, `SHUTDOWN`, `(SHUTDOWN, detail)`."""
-    return reason is NORMAL or is_shutdown(reason)
 
 
 # -- crash reports of proc_lib

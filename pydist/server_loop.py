@@ -17,7 +17,7 @@ from pydist.message import Request
 from pydist.messaging import current, receive
 from pydist.sys_handling import Inspectable, SystemSide
 from pydist.sys_requests import System
-from pydist.terms import Exited, Pid, Reason
+from pydist.terms import Exited, Pid, Reason, is_silent
 
 TIMEOUT: Final = object()
 """Stands for the message that has not come in time."""
@@ -168,7 +168,7 @@ async def _fail(server: Handlers, error: CancelledError | Exception, message: An
 
 
 def _report(server: Handlers, message: Any, reason: Reason) -> None:
-    if reports.is_silent(reason):
+    if is_silent(reason):
         return
     client = message.caller.pid if type(message) is Call else None
     state = server.system_show_state()

@@ -22,7 +22,7 @@ from pydist.send_later import cancel_timer, start_timer
 from pydist.statem_answers import Answer, Event, Info, keep_state, stop_machine
 from pydist.sys_handling import SystemSide, formatted
 from pydist.sys_requests import System
-from pydist.terms import Exited, Pid, Reason, Ref, Timeout
+from pydist.terms import Exited, Pid, Reason, Ref, Timeout, is_silent
 
 S = TypeVar("S")
 D = TypeVar("D")
@@ -163,7 +163,7 @@ class _Driver(Generic[S, D]):
 
     def report(self, reason: Reason) -> None:
         """The machine ends."""
-        if reports.is_silent(reason):
+        if is_silent(reason):
             return
         client = self.event.caller.pid if type(self.event) is Call else None
         state = self.system_show_state()

@@ -202,6 +202,11 @@ def is_shutdown(reason: Reason) -> bool:
             return False
 
 
+def is_silent(reason: Reason) -> bool:
+    """True where an end is as it should be, and not reported: `NORMAL`, `SHUTDOWN`, `(SHUTDOWN, detail)`."""
+    return reason is NORMAL or is_shutdown(reason)
+
+
 class Crash(Message, tag="$crash"):
     """The reason of a process that ended by an uncaught exception (Erlang's `{Reason, Stack}`)."""
 

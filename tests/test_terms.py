@@ -24,6 +24,7 @@ from pydist.terms import (
     Pid,
     Ref,
     is_shutdown,
+    is_silent,
 )
 
 NUMBERS = st.integers(0, 2**64 - 1)
@@ -161,6 +162,7 @@ def test_any_text_is_a_node_name_or_a_bad_one(text: str) -> None:
 )
 def test_what_counts_as_a_shutdown(reason: object, expected: bool) -> None:
     assert is_shutdown(reason) is expected
+    assert is_silent(reason) is (expected or reason is NORMAL)
 
 
 def test_what_the_runtime_sends_can_be_taken_apart_and_has_its_own_tags() -> None:

@@ -13,7 +13,7 @@ from typing import Generic, Literal, Protocol, TypeAlias, TypeVar, get_args
 
 import attrs
 
-from pydist.terms import KILLED, NORMAL, SHUTDOWN, Reason, is_shutdown
+from pydist.terms import KILLED, SHUTDOWN, Reason, is_silent
 
 Strategy: TypeAlias = Literal["one_for_one", "one_for_all", "rest_for_one"]
 Restart: TypeAlias = Literal["permanent", "transient", "temporary"]
@@ -120,7 +120,7 @@ class RestartPolicy:
 
     def ended(self, child: C, reason: Reason, children: Iterable[C], now: float) -> Plan[C]:
         """`child`, one of `children` in the order of their start, has ended by itself."""
-        report = child.restart == "permanent" or not _as_expected(reason)
+        report = child.restart == "permanent" or not is_silent(reason)
         if must_restart(child.restart, reason):
             return attrs.evolve(self.again(child, children, now), report=report)
         end = self._left(child, children)
@@ -148,17 +148,13 @@ def _instead(strategy: object) -> str:
     return ": in pydist that is a DynamicSupervisor" if strategy == "simple_one_for_one" else ""
 
 
-def _as_expected(reason: Reason) -> bool:
-    return reason is NORMAL or is_shutdown(reason)
-
-
 def must_restart(restart: Restart, reason: Reason) -> bool:
     """Whether a child of this restart type that ended with `reason` is started again."""
     match restart:
         case "permanent":
             return True
         case "transient":
-            return not _as_expected(reason)
+            return not is_silent(reason)
         case "temporary":
             return False
 
@@ -177,4 +173,4 @@ def affected(strategy: Strategy, children: Iterable[C], child: C) -> tuple[C, ..
 def stopped_as_asked(restart: Restart, shutdown: Shutdown, reason: Reason) -> bool:
     """Whether a child that its supervisor has stopped ended as it should."""
     asked = KILLED if shutdown == "brutal_kill" else SHUTDOWN
-    return reason is asked or (restart != "permanent" and _as_expected(reason))
+    return reason is asked or (restart != "permanent" and is_silent(reason))
