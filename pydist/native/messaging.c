@@ -207,7 +207,7 @@ interrupted(TaskState *process, PyObject **result)
     if (process->dying) {
         return yield(park, result);
     }
-    process->reductions = REDUCTIONS + 1; /* it is counted again when it looks again */
+    process->reductions = REDUCTIONS + 1; /* it is counted when it looks again */
     return yield(next_turn, result);
 }
 
@@ -219,7 +219,11 @@ receive_any(TaskState *process, PyObject **result)
         return interrupted(process, result);
     }
     *result = mailbox_take_first((Mailbox *)process->mailbox);
-    return *result == NULL ? yield(park, result) : PYGEN_RETURN;
+    if (*result != NULL) {
+        return PYGEN_RETURN;
+    }
+    process->reductions++; /* it is counted when it looks again */
+    return yield(park, result);
 }
 
 /* The first look, at all that is there. */
@@ -303,6 +307,10 @@ receive_py_send(Receive *self, PyObject *Py_UNUSED(value))
 static PyObject *
 receive_throw(Receive *self, PyObject *const *args, Py_ssize_t nargs)
 {
+    TaskState *process = running == NULL ? NULL : (TaskState *)running->current;
+    if (self == any_message && process != NULL && !process->dying) {
+        process->reductions--; /* a wait in vain is counted, too: see receive_any */
+    }
     end_await(self);
     if (nargs == 1 && PyExceptionInstance_Check(args[0])) {
         PyErr_SetObject((PyObject *)Py_TYPE(args[0]), args[0]);
