@@ -82,7 +82,7 @@ class Actor:
             except (ArithmeticError, LookupError, RuntimeError, TimeoutError, TypeError, ValueError) as error:
                 outcome = f"{type(error).__name__}: {error}"
             me = current()
-            self.world.write(self.number, verb.__name__, outcome, me.mailbox.length(), me.reductions)
+            self.world.write(self.number, verb.__name__, outcome, len(me.mailbox), me.reductions)
         return self.random.choice((None, "done"))
 
     # -- what it speaks of
