@@ -25,7 +25,7 @@ from __future__ import annotations
 from asyncio import CancelledError
 from collections.abc import Awaitable, Callable, Coroutine
 from inspect import isawaitable
-from typing import Any, Final, NoReturn, TypeAlias, TypeVar
+from typing import Any, Final, NoReturn, TypeAlias, TypeGuard, TypeVar
 
 from pydist.addresses import Name, Via, holder
 from pydist.calls import Caller, reply
@@ -41,7 +41,7 @@ from pydist.primitives import (
     unlink,
 )
 from pydist.process import Process, crash_of
-from pydist.terms import KILL, NORMAL, Alias, Atom, Crash, Exited, Pid, Reason, Ref
+from pydist.terms import KILL, NODE, NORMAL, Alias, Atom, Crash, Exited, Pid, Reason, Ref
 
 T = TypeVar("T")
 
@@ -225,6 +225,11 @@ def _in_words(reason: Reason) -> str:
             return f"{error}: {message}"
         case _:
             return shown(reason)
+
+
+def tells_to_end(message: Any, parent: Pid | None) -> TypeGuard[Exited]:
+    """Whether a behaviour that traps exits ends by this message: its parent has ended, or its node stops."""
+    return type(message) is Exited and (message.pid == parent or message.pid.number == NODE)
 
 
 Terminate: TypeAlias = Callable[[Reason], Awaitable[None]]

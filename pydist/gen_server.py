@@ -22,8 +22,8 @@ The contract:
 - `self.timeout_after(seconds)` in a handler, or in `init`: if no message comes in that time, `handle_timeout()` is
   called. The time begins when the handler is done, and all that it continues with. Any message ends it, and whoever
   wants it again asks again; but a system message (`sys_messages.py`) lets it begin anew.
-- A server that traps exits still ends with its parent. Other exit signals then come to `handle_info`; they end a server
-  that does not trap exits without `terminate`, as `KILL` ends any.
+- A server that traps exits still ends with its parent, and when its node stops. Other exit signals then come to
+  `handle_info`; they end a server that does not trap exits without `terminate`, as `KILL` ends any.
 - `terminate` runs after `Stop`, after an error in a handler, after `stop`, and with the parent's end if the server
   traps exits. Ends with `NORMAL`, `SHUTDOWN` and `(SHUTDOWN, detail)` are silent; others give a `terminate_report`.
 - A call that has timed out is still worked on, unless the handler asks `caller.waiting()` first. Its late reply is

@@ -23,7 +23,7 @@ from pydist.own_log import log
 from pydist.peer import Settings
 from pydist.process import Process, crash_of
 from pydist.runtime import LOCAL_NODE, Runtime, begin
-from pydist.terms import SHUTDOWN, Destination, NodeName, Pid
+from pydist.terms import NODE, SHUTDOWN, Destination, NodeName, Pid
 from pydist.transport import Listener, Network
 from pydist.transport.tcp import TcpNetwork
 
@@ -260,7 +260,7 @@ class _TooEarly(asyncio.Protocol):
 
 
 async def _shut_down(runtime: Runtime, timeout: float) -> None:
-    outside = Pid(runtime.node, 0, runtime.creation)
+    outside = Pid(runtime.node, NODE, runtime.creation)
     with suppress(TimeoutError):
         async with asyncio.timeout(timeout):
             while orphans := [

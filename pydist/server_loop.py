@@ -11,13 +11,13 @@ from typing import Any, ClassVar, Final, NoReturn, Protocol
 from pydist import reports
 from pydist.calls import Call, Caller, Cast, reply
 from pydist.core.shown import shown
-from pydist.gen import NO_REPLY, Starter, Stop, failed, stopped
+from pydist.gen import NO_REPLY, Starter, Stop, failed, stopped, tells_to_end
 from pydist.mailbox import MISSING
 from pydist.message import Request
 from pydist.messaging import current, receive
 from pydist.sys_handling import Inspectable, SystemSide
 from pydist.sys_requests import System
-from pydist.terms import Exited, Pid, Reason, is_silent
+from pydist.terms import Pid, Reason, is_silent
 
 TIMEOUT: Final = object()
 """Stands for the message that has not come in time."""
@@ -141,10 +141,10 @@ async def serve(server: Handlers, coming: Coming, init: Callable[[], Awaitable[o
         raise
 
 
-async def _take(server: Handlers, coming: Coming, message: object, parent: Pid | None) -> None:
+async def _take(server: Handlers, coming: Coming, message: Any, parent: Pid | None) -> None:
     if type(message) is System:
         await coming.obey(message)
-    elif type(message) is Exited and message.pid == parent:
+    elif tells_to_end(message, parent):
         raise Stop(message.reason)
     elif message is TIMEOUT:
         _expect_none(server, "handle_timeout", await server.handle_timeout())

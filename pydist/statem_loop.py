@@ -15,14 +15,14 @@ from pydist.core.shown import shown
 from pydist.core.statem import Callback, CancelTimer, Effect, End, Reply, StartTimer, StateMachine
 from pydist.core.transition import KEEP, Transition
 from pydist.errors import BadTransition
-from pydist.gen import NO_REPLY, Starter, Stop, failed, stopped
+from pydist.gen import NO_REPLY, Starter, Stop, failed, stopped, tells_to_end
 from pydist.mailbox import MISSING
 from pydist.messaging import acting, current, receive
 from pydist.send_later import cancel_timer, start_timer
 from pydist.statem_answers import Answer, Event, Info, keep_state, stop_machine
 from pydist.sys_handling import SystemSide, formatted
 from pydist.sys_requests import System
-from pydist.terms import Exited, Pid, Reason, Ref, Timeout, is_silent
+from pydist.terms import Pid, Reason, Ref, Timeout, is_silent
 
 S = TypeVar("S")
 D = TypeVar("D")
@@ -105,7 +105,7 @@ class _Driver(Generic[S, D]):
         await self._statem.terminate(reason, self._machine.state, self._machine.data)
 
     async def _hear(self) -> None:
-        message: object = await receive()
+        message: Any = await receive()
         if type(message) is System:
             await self._system.handle(message)
             return
@@ -116,7 +116,7 @@ class _Driver(Generic[S, D]):
             self._system.note("in", message)
         if type(message) is Call or type(message) is Cast:
             self._machine.receive(message)
-        elif type(message) is Exited and message.pid == self._parent:
+        elif tells_to_end(message, self._parent):
             raise Stop(message.reason)
         else:
             self._machine.receive(Info(message))

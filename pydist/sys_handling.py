@@ -16,7 +16,7 @@ import structlog
 from pydist.calls import reply
 from pydist.core.debugging import Debug, SysEvent
 from pydist.errors import EncodeError
-from pydist.gen import Stop
+from pydist.gen import Stop, tells_to_end
 from pydist.messaging import acting, receive
 from pydist.process import crash_of
 from pydist.sys_requests import (
@@ -99,7 +99,7 @@ class SystemSide:
             self._obey(another)
 
     def _concerns(self, message: object) -> bool:
-        return type(message) is System or (type(message) is Exited and message.pid == self._parent)
+        return type(message) is System or tells_to_end(message, self._parent)
 
     def _obey(self, message: System) -> None:
         try:

@@ -126,7 +126,7 @@ async def stop(server: Server, reason: Reason = NORMAL, timeout: float | None = 
     if target is None:
         raise nobody(server, request)
     ended_by = await _ended(server, monitor(target), request, timeout)
-    if ended_by != reason:
+    if ended_by is not reason and ended_by != reason:
         raise failed_call(ended_by, server, request)
 
 

@@ -183,6 +183,9 @@ NOPROC: Final = Atom("noproc")
 NOCONNECTION: Final = Atom("noconnection")
 MAILBOX_FULL: Final = Atom("mailbox_full")
 
+NODE: Final = 0
+"""The number of the pid by which a node itself sends signals; no process has it."""
+
 Reason: TypeAlias = Any
 
 if native is not None:

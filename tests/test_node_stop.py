@@ -15,16 +15,19 @@ from pydist import (
     SHUTDOWN,
     Exit,
     GenServer,
+    GenStatem,
     Node,
     NodeStartError,
     Supervisor,
     child,
     link,
     monitor,
+    next_state,
     receive,
     self_pid,
     send,
     spawn,
+    suspend,
     trap_exit,
 )
 from pydist.transport.memory import MemoryNetwork
@@ -282,3 +285,43 @@ def _fails(*_line: Any) -> Any:
 
 async def _returns_one() -> int:
     return 1
+
+
+class Tidy(GenServer):
+    """Traps exits, and has no parent."""
+
+    async def init(self, story: list[Any], name: str) -> None:
+        trap_exit(True)
+        self.story = story
+        self.name = name
+
+    async def terminate(self, reason: Any) -> None:
+        self.story.append((self.name, reason))
+
+
+class Machine(GenStatem[str, list[Any]]):
+    async def init(self, story: list[Any]) -> Any:
+        trap_exit(True)
+        return next_state("on", story)
+
+    async def handle_event(self, event: Any, state: str, data: list[Any]) -> None: ...
+
+    async def terminate(self, reason: Any, state: str, data: list[Any]) -> None:
+        data.append(("machine", reason))
+
+
+async def test_behaviours_without_a_parent_end_in_order_when_their_node_stops(start_node: StartNode) -> None:
+    story: list[Any] = []
+
+    async def main() -> None:
+        await Tidy.start(story, "server")
+        await Machine.start(story)
+        await Supervisor.start([child(Tidy, story, name, id=name) for name in ("first", "second")])
+        await suspend(await Tidy.start(story, "suspended"))
+
+    node = await start_node("a")
+    await node.run(main)
+    await node.stop(timeout=5.0)
+    names = [name for name, reason in story if reason is SHUTDOWN]
+    assert sorted(names) == ["first", "machine", "second", "server", "suspended"]
+    assert names.index("second") < names.index("first")

@@ -24,6 +24,8 @@ class Entry(Generic[P]):
     key: Hashable
     holder: P
     value: Any
+    under_key: dict[Entry[P], None] = attrs.field(factory=dict["Entry[P]", None], repr=False)
+    """All entries under its key: a key that has changed since does not lead to them any more."""
 
 
 class Entries(Generic[P]):
@@ -55,8 +57,8 @@ class Entries(Generic[P]):
             TypeError: the key can't be hashed.
         """
         dead = self._make_room(key) if self.unique else []
-        entry = Entry(key, holder, value)
-        self._by_key.setdefault(key, {})[entry] = None
+        entry = Entry(key, holder, value, self._by_key.setdefault(key, {}))
+        entry.under_key[entry] = None
         self._by_holder.setdefault(holder, {})[entry] = None
         self._count += 1
         return dead
@@ -78,8 +80,13 @@ class Entries(Generic[P]):
 
     def _remove(self, entries: list[Entry[P]]) -> list[Entry[P]]:
         for entry in entries:
-            _discard(self._by_key, entry.key, entry)
-            _discard(self._by_holder, entry.holder, entry)
+            del entry.under_key[entry]
+            if not entry.under_key:
+                _forget(self._by_key, entry.key, entry.under_key)
+            of_holder = self._by_holder[entry.holder]
+            del of_holder[entry]
+            if not of_holder:
+                del self._by_holder[entry.holder]
         self._count -= len(entries)
         return entries
 
@@ -115,8 +122,12 @@ class Entries(Generic[P]):
         return [entry for entry in entries if self.alive(entry.holder)]
 
 
-def _discard(index: dict[Any, dict[Entry[P], None]], key: Any, entry: Entry[P]) -> None:
-    entries = index[key]
-    del entries[entry]
-    if not entries:
+def _forget(index: dict[Hashable, dict[Entry[P], None]], key: Hashable, entries: dict[Entry[P], None]) -> None:
+    """Take a key out that has no entries any more. A dict does not find one whose hash has changed since: nobody else
+    must suffer from that, least of all the process of the registry."""
+    if index.get(key) is entries:
         del index[key]
+        return
+    left = {other: each for other, each in index.items() if each is not entries}
+    index.clear()
+    index.update(left)

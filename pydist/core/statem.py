@@ -216,7 +216,7 @@ class StateMachine(Generic[S, D]):
             pending.add(transition)
             self.state, self.data = pending.state, pending.data
             return [*_replies(transition), End(*transition.stop)]
-        changed = transition.state is not KEEP and transition.state != pending.state
+        changed = transition.state is not KEEP and _differ(transition.state, pending.state)
         return self._proceed(pending, transition, enter=changed or transition.repeat, now=now)
 
     def describe(self) -> dict[str, Any]:
@@ -245,7 +245,7 @@ class StateMachine(Generic[S, D]):
         if pending.postpone and self.event is not None:
             self._postponed.append(self.event)
         self.event = None
-        changed = pending.state != self.state
+        changed = _differ(pending.state, self.state)
         self.state, self.data = pending.state, pending.data
         if self._timers:
             self._cancel(EVENT_TIMEOUT, effects)
@@ -301,6 +301,11 @@ class StateMachine(Generic[S, D]):
             effects.append(CancelTimer(timer.number))
 
 
+def _differ(state: object, other: object) -> bool:
+    """Whether they are two states. One that is kept need not be comparable."""
+    return state is not other and bool(state != other)
+
+
 _NOTHING: Final[Transition[Never, Never]] = Transition()
 
 
@@ -337,7 +342,7 @@ def _no_transition(answer: object) -> str | None:
 
 def _not_entering(answer: Transition[Any, Any], entered: object) -> str | None:
     """What is wrong with the answer to a state enter call, or None."""
-    if answer.state is not KEEP and answer.state != entered:
+    if answer.state is not KEEP and _differ(answer.state, entered):
         return f"a state enter call can't change the state, here from {entered!r} to {answer.state!r}"
     if answer.postpone:
         return f"a state enter call can't postpone the event that led to {entered!r}: the handler of the event can"

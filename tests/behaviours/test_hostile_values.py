@@ -10,11 +10,13 @@ import pytest
 
 from pydist import (
     KILL,
+    Call,
     CallError,
     CallTimeout,
     Crash,
     Exit,
     GenServer,
+    GenStatem,
     NoProcess,
     Request,
     StartError,
@@ -23,13 +25,17 @@ from pydist import (
     TaskError,
     bound_mailbox,
     call,
+    cast,
     child,
     exit,  # noqa: A004  # OTP's name
+    keep_state,
+    next_state,
     self_pid,
     send,
     send_after,
     spawn,
     start_child,
+    stop,
     trap_exit,
 )
 from pydist.dynamic_supervisor import DynamicSupervisor
@@ -159,3 +165,32 @@ async def test_a_server_without_a_handler_says_so_whatever_it_was_asked() -> Non
     assert isinstance(caught.value.reason, Crash)
     assert caught.value.reason.error == "TypeError"
     await passed(0)
+
+
+class Still(GenStatem[Any, Any]):
+    """Its state and its data can't be compared."""
+
+    async def init(self) -> Any:
+        return next_state(Hostile(), Hostile(), state_timeout=1.0)
+
+    async def handle_event(self, event: Any, state: Any, data: Any, /) -> Any:
+        return keep_state(reply=(event.caller, 1)) if isinstance(event, Call) else next_state(state)
+
+
+@in_process
+async def test_a_machine_keeps_a_state_that_cannot_be_compared() -> None:
+    still = await Still.start_link()
+    assert await call(still, Ask(1)) == 1
+    cast(still, "again")
+    await passed(2)
+    assert await call(still, Ask(1)) == 1
+
+
+@in_process
+async def test_a_server_is_stopped_with_a_reason_that_cannot_be_compared() -> None:
+    slow, ref = await Slow.start_monitor()
+    reason = Hostile()
+    await stop(slow, reason)
+    with pytest.raises(NoProcess):
+        await call(slow, Ask(1))
+    assert ref is not None

@@ -129,3 +129,23 @@ def test_a_key_that_cannot_be_hashed_is_refused_before_anything_is_kept(unique: 
     with pytest.raises(TypeError, match="unhashable"):
         entries.add([], "one", 1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # that is the point
     assert (entries.all(), len(entries), entries.count_of("one")) == ([], 0, 0)
+
+
+class Mutable:
+    """A key that should be none: its hash changes."""
+
+    def __init__(self) -> None:
+        self.number = 1
+
+    def __hash__(self) -> int:
+        return self.number
+
+
+def test_a_key_that_changes_its_hash_leaves_with_its_holder_all_the_same() -> None:
+    entries = _entries(unique=False)
+    key = Mutable()
+    entries.add(key, "one", 1)
+    entries.add("other", "two", 2)
+    key.number = 2
+    assert rows(entries.remove_all("one")) == [(key, "one", 1)]
+    assert (len(entries), rows(entries.all()), rows(entries.at(key))) == (1, [("other", "two", 2)], [])
