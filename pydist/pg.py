@@ -28,10 +28,10 @@ A scope knows the processes of its own node only, for the time being.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
-from typing import Any, cast
+from typing import Any, TypeVar
 
 from pydist import primitives
-from pydist.calls import Caller, call
+from pydist.calls import Caller, call, cast
 from pydist.core.groups import Change, Groups, Joined, Left
 from pydist.errors import UnknownName
 from pydist.gen_server import GenServer
@@ -39,6 +39,7 @@ from pydist.mailbox import MISSING
 from pydist.message import Request
 from pydist.messaging import acting, send
 from pydist.primitives import publish, published
+from pydist.request_ids import receive_response, send_request
 from pydist.terms import Down, Pid, Ref
 
 __all__ = [
@@ -58,6 +59,8 @@ __all__ = [
     "which_local_groups",
 ]
 
+R = TypeVar("R")
+
 
 class _Join(Request[None], tag="$pg_join"):
     group: Any
@@ -69,11 +72,11 @@ class _Leave(Request[bool], tag="$pg_leave"):
     pids: list[Pid]
 
 
-class _Monitor(Request[tuple[Ref, list[Pid]]], tag="$pg_monitor"):
+class _Monitor(Request[list[Pid]], tag="$pg_monitor"):
     group: Any
 
 
-class _MonitorScope(Request[tuple[Ref, dict[Any, list[Pid]]]], tag="$pg_monitor_scope"):
+class _MonitorScope(Request[dict[Any, list[Pid]]], tag="$pg_monitor_scope"):
     pass
 
 
@@ -88,6 +91,10 @@ class Scope(GenServer):
         self._groups = Groups()
         self._monitors: dict[Pid, Ref] = {}
         """Of the members."""
+        self._watches: dict[Ref, Ref] = {}
+        """By the ref of a monitor of one that monitors, the ref of the changes it gets."""
+        self._watch_monitors: dict[Ref, Ref] = {}
+        """The other way round."""
         publish(self._groups)
 
     async def handle_call(self, request: Request[Any], caller: Caller, /) -> object:
@@ -100,29 +107,46 @@ class Scope(GenServer):
                 self._perform(change or Change())
                 return change is not None
             case _Monitor(group):
-                return self._monitor(caller, group), self._groups.members(group)
+                self._watch(caller, group)
+                return self._groups.members(group)
             case _MonitorScope():
-                return self._monitor(caller), self._groups.all()
+                self._watch(caller)
+                return self._groups.all()
             case _Demonitor(ref):
-                primitives.demonitor(ref, flush=True)
-                return self._groups.unwatch(ref)
+                return self._unwatch(ref)
             case _:
                 return await super().handle_call(request, caller)
+
+    async def handle_cast(self, message: Any, /) -> None:
+        if isinstance(message, _Demonitor):
+            self._unwatch(message.ref)
+        else:
+            await super().handle_cast(message)
 
     async def handle_info(self, message: Any, /) -> None:
         if not isinstance(message, Down):
             await super().handle_info(message)
-        elif not self._groups.unwatch(message.ref):
-            pid = cast("Pid", message.process)
-            if self._monitors.pop(pid, None) is not None:
+        elif message.ref in self._watches:
+            self._unwatch(self._watches[message.ref])
+        else:
+            pid = message.process
+            if isinstance(pid, Pid) and self._monitors.pop(pid, None) is not None:
                 self._perform(self._groups.ended(pid))
 
-    def _monitor(self, caller: Caller, *group: Hashable) -> Ref:
-        """Monitor one that monitors: its end is the end of that, and the ref is that of the changes it gets."""
-        watcher = caller.alias.pid
-        ref = primitives.monitor(watcher)
-        self._groups.watch(ref, watcher, *group)
-        return ref
+    def _watch(self, caller: Caller, *group: Hashable) -> None:
+        """Monitor one that monitors: its end is the end of that. The ref of its request is that of the changes it gets,
+        for that it knows even if it is interrupted while it asks."""
+        monitor = primitives.monitor(caller.pid)
+        self._watches[monitor], self._watch_monitors[caller.ref] = caller.ref, monitor
+        self._groups.watch(caller.ref, caller.pid, *group)
+
+    def _unwatch(self, ref: Ref) -> bool:
+        monitor = self._watch_monitors.pop(ref, None)
+        if monitor is None:
+            return False
+        del self._watches[monitor]
+        primitives.demonitor(monitor, flush=True)
+        return self._groups.unwatch(ref)
 
     def _perform(self, change: Change) -> None:
         for pid in change.watch:
@@ -182,9 +206,9 @@ async def leave(scope: str, group: Hashable, pids: Pid | Iterable[Pid]) -> bool:
 
 def _local(pids: Pid | Iterable[Pid]) -> list[Pid]:
     _, runtime = acting()
-    checked = [pids] if isinstance(pids, Pid) else list(pids)
+    checked: list[Any] = [pids] if isinstance(pids, Pid) else list(pids)
     for pid in checked:
-        if not isinstance(cast("object", pid), Pid):
+        if not isinstance(pid, Pid):
             raise TypeError(f"members of a group are pids, not {pid!r}")
         if not runtime.is_local(pid):
             raise ValueError(f"{pid} lives on another node: a process joins and leaves on its own")
@@ -251,7 +275,7 @@ async def monitor(scope: str, group: Hashable) -> tuple[Ref, list[Pid]]:
         TypeError: a group that can't be hashed.
     """
     hash(group)
-    return await call(scope, _Monitor(group), None)
+    return await _watch(scope, _Monitor(group))
 
 
 async def monitor_scope(scope: str) -> tuple[Ref, dict[Any, list[Pid]]]:
@@ -263,7 +287,17 @@ async def monitor_scope(scope: str) -> tuple[Ref, dict[Any, list[Pid]]]:
     Raises:
         NoProcess: no scope of this name runs.
     """
-    return await call(scope, _MonitorScope(), None)
+    return await _watch(scope, _MonitorScope())
+
+
+async def _watch(scope: str, request: Request[R]) -> tuple[Ref, R]:
+    asked = send_request(scope, request)
+    try:
+        return asked.ref, await receive_response(asked, None)
+    except BaseException:
+        cast(scope, _Demonitor(asked.ref))  # nobody will know the ref
+        _flush_changes(asked.ref)
+        raise
 
 
 async def demonitor(scope: str, ref: Ref) -> bool:
@@ -276,10 +310,15 @@ async def demonitor(scope: str, ref: Ref) -> bool:
         NoProcess: no scope of this name runs.
     """
     known = await call(scope, _Demonitor(ref), None)
-    process, _ = acting()
-    while known and process.mailbox.flush(lambda message: _is_change(message, ref)) is not MISSING:
-        pass
+    if known:
+        _flush_changes(ref)
     return known
+
+
+def _flush_changes(ref: Ref) -> None:
+    process, _ = acting()
+    while process.mailbox.flush(lambda message: _is_change(message, ref)) is not MISSING:
+        pass
 
 
 def _is_change(message: object, ref: Ref) -> bool:

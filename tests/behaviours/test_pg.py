@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -23,9 +23,11 @@ from pydist import (
     pg,
     published,
     receive,
+    resume,
     self_pid,
     send,
     spawn,
+    suspend,
     whereis,
 )
 from pydist import monitor as monitor_process
@@ -362,3 +364,20 @@ async def test_a_process_of_another_node_joins_there(pair: tuple[Node, Node]) ->
         assert pg.get_members("chat", "red") == []
 
     await a.run(joins, await b.run(idle))
+
+
+@pytest.mark.parametrize("watch", [lambda: pg.monitor("chat", "red"), lambda: pg.monitor_scope("chat")])
+@in_process
+async def test_one_that_is_interrupted_while_it_begins_to_monitor_does_not_monitor(
+    watch: Callable[[], Awaitable[Any]],
+) -> None:
+    scope = await pg.start_link("chat")
+    before = links_and_monitors(scope)
+    await suspend(scope)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(1):
+            await watch()
+    await resume(scope)
+    await pg.join("chat", "red", self_pid())
+    await pg.leave("chat", "red", self_pid())
+    assert (links_and_monitors(scope), links_and_monitors()[1:], mailbox()) == (before, (0, 0, 0), [])
