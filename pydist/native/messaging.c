@@ -131,11 +131,12 @@ is_covered(TaskState *process, double timeout)
 static int
 arm(Receive *self, TaskState *process)
 {
+    if (!PyFloat_Check(self->timeout) && !PyLong_Check(self->timeout)) {
+        PyErr_Format(PyExc_TypeError, "a timeout is a number of seconds or None, not %R", self->timeout);
+        return -1;
+    }
     double timeout = PyFloat_AsDouble(self->timeout);
     if (timeout == -1.0 && PyErr_Occurred()) {
-        if (PyErr_ExceptionMatches(PyExc_TypeError)) {
-            PyErr_Format(PyExc_TypeError, "a timeout is a number of seconds or None, not %R", self->timeout);
-        }
         return -1;
     }
     if (timeout <= 0) {
