@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Awaitable, Generator
+from decimal import Decimal
+from fractions import Fraction
 from itertools import groupby
 from typing import Any
 
@@ -71,6 +73,13 @@ class Wrapped:
 async def test_a_receive_may_stand_behind_another_awaitable() -> None:
     send(self_pid(), 1)
     assert await Wrapped() == 1
+
+
+@pytest.mark.parametrize("timeout", ["5", Decimal(1), Fraction(1, 2), 1j])
+@in_process
+async def test_what_is_no_int_or_float_is_no_timeout(timeout: Any) -> None:
+    with pytest.raises(TypeError, match="a number of seconds or None"):
+        await receive(int, timeout)
 
 
 def no_trace(_frame: object, _event: str, _arg: object) -> None:
