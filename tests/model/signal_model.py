@@ -76,10 +76,12 @@ class Signals:
         self.names: dict[str, Key] = {}
         self.under_way: dict[tuple[Key, Key], list[Signal]] = {}
         self.busy: dict[Key, None] = {}
-        """Who has something to do, the longest first. That it be done in this order is nobody's right, but likely."""
+        """Who has something to do, or has just done it; the longest first. That they act in this order is nobody's
+        right, but likely."""
 
     def begin(self, batch: Batch) -> None:
-        """The new drivers are there, and the orders are under way."""
+        """All is quiet, the new drivers are there, and the orders are under way."""
+        self.busy.clear()
         for key in batch.newcomers:
             self._born(key)
         for order in batch.orders:
@@ -96,34 +98,31 @@ class Signals:
         """All that can happen next."""
         for source, target in self.under_way:
             yield "deliver", source, target
-        lingering = [key for key in self.busy if self.processes[key].state == DYING and self.processes[key].farewell]
-        for key in self.busy:
-            if key not in lingering:
-                yield "end" if self.processes[key].state == DYING else "step", key, key
-        for key in lingering:
-            yield "end", key, key
+        waiting = [key for key in self.busy if self._has_work(key)]
+        for key in sorted(waiting, key=self._lingers):
+            yield "end" if self.processes[key].state == DYING else "step", key, key
 
     def is_quiet(self) -> bool:
         """Whether nothing is to happen any more."""
-        return not self.under_way and not self.busy
+        return next(self.moves(), None) is None
+
+    def _has_work(self, key: Key) -> bool:
+        process = self.processes[key]
+        return process.state == DYING or bool(process.script or process.mailbox)
+
+    def _lingers(self, key: Key) -> bool:
+        return self.processes[key].state == DYING and self.processes[key].farewell is not None
 
     def make(self, move: Move) -> None:
         """Let it happen."""
         kind, source, target = move
         if kind == "deliver":
             self._deliver(source, target)
-        elif kind == "step":
-            self._step(target)
         else:
-            self._end(target)
-        self._look_after(target)
-
-    def _look_after(self, key: Key) -> None:
-        process = self.processes[key]
-        if process.state == DYING or process.script or process.mailbox:
-            self.busy.setdefault(key)
-        else:
-            self.busy.pop(key, None)
+            self.busy = {key: None for key in self.busy if key == target or self._has_work(key)}
+            self._step(target) if kind == "step" else self._end(target)
+        if self._has_work(target):
+            self.busy.setdefault(target)
 
     def settle(self) -> None:
         """Make moves until all is quiet."""

@@ -127,7 +127,8 @@ class World(Signals):
         """All that the caller has sent before is received first."""
         while (me, action.target) in self.under_way:
             self._deliver(me, action.target)
-        self._look_after(action.target)
+        if self._has_work(action.target):
+            self.busy.setdefault(action.target)
         alive = self.processes[action.target].state == ALIVE
         self.processes[me].journal.append(("is_alive", action.number, alive))
 
