@@ -126,6 +126,7 @@ from pydist.terms import (
     Reason,
     Ref,
     Timeout,
+    is_pid,
 )
 
 __all__ = [
@@ -254,6 +255,7 @@ __all__ = [
     "get_status",
     "in_state",
     "is_alive",
+    "is_pid",
     "keep_state",
     "link",
     "make_ref",

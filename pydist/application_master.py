@@ -23,7 +23,7 @@ from pydist.primitives import (
     self_pid,
     trap_exit,
 )
-from pydist.terms import KILL, SHUTDOWN, Exited, Pid, Reason
+from pydist.terms import KILL, SHUTDOWN, Exited, Pid, Reason, is_pid
 
 log = structlog.get_logger("pydist")
 
@@ -59,7 +59,7 @@ async def _start(application: Application) -> Pid | None:
         raise Exit(error.reason) from error
     if top is None:
         return None
-    if not isinstance(top, Pid):
+    if not is_pid(top):
         raise TypeError(f"{type(application).__qualname__}.start returns the pid of the top supervisor, not {top!r}")
     link(top)
     return top

@@ -13,17 +13,19 @@ from __future__ import annotations
 from math import inf
 from typing import Any, Final, TypeVar
 
-from pydist.addresses import Server, locate
+from pydist.addresses import Server, Via, locate
 from pydist.core.shown import shown
 from pydist.errors import CallError, CallingSelf, CallTimeout, NodeDisconnected, NoProcess
 from pydist.mailbox import MISSING
-from pydist.message import Envelope, Request
+from pydist.message import Asks, Envelope
 from pydist.messaging import acting, current, receive, send
 from pydist.primitives import demonitor
 from pydist.process import Process
 from pydist.runtime import Runtime
 from pydist.terms import NOCONNECTION, NOPROC, Alias, Atom, Down, Pid, Reason, Ref, RegisteredName
 
+M = TypeVar("M")
+Q = TypeVar("Q")
 R = TypeVar("R")
 
 DEFAULT_TIMEOUT: Final = 5.0
@@ -117,8 +119,8 @@ class Reply(Envelope, tag="$reply", fields=("ref", "value")):
 
 
 async def call(
-    server: Server,
-    request: Request[R],
+    server: Pid[Q] | str | RegisteredName | Via,
+    request: Asks[Q, R],
     timeout: float | None = DEFAULT_TIMEOUT,  # OTP's; asyncio.timeout would not look once more
 ) -> R:
     """Send a request and wait for its reply (OTP's `gen_server:call/3`).
@@ -126,7 +128,7 @@ async def call(
     Args:
         server: a pid, a name on this node, `(name, node)`, or a `Via`.
         request: what is asked; its class says what the reply is. Any other value can be asked too, but type checkers
-            don't know what its reply is, and refuse it.
+            don't know what its reply is, and refuse it. They also do if `server` is a `Pid[M]` and this no `M`.
         timeout: seconds to wait, None for ever. When they have passed, the server may do the work still.
 
     Raises:
@@ -138,7 +140,7 @@ async def call(
         EncodeError: the request can't cross the wire; it was not sent.
     """
     process, runtime = acting()
-    target = server if type(server) is Pid else locate(server)
+    target: Pid | RegisteredName | None = server if type(server) is Pid else locate(server)
     if target is None:
         raise nobody(server, request)
     pid = process.pid
@@ -162,7 +164,7 @@ async def call(
     return value
 
 
-def cast(server: Server, message: Any) -> None:
+def cast(server: Pid[M] | str | RegisteredName | Via, message: M) -> None:
     """Send a message to `handle_cast`; says nothing about delivery, not even for a local name that nobody has.
 
     Raises:

@@ -18,12 +18,26 @@ import sys
 from inspect import getattr_static
 from pathlib import PurePath
 from types import MemberDescriptorType, UnionType
-from typing import Any, ClassVar, Final, Generic, TypeVar, Union, dataclass_transform, get_args, get_origin
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Final,
+    Generic,
+    Protocol,
+    Self,
+    TypeVar,
+    Union,
+    dataclass_transform,
+    get_args,
+    get_origin,
+)
 
 import attrs
 
 from pydist.speedups import native
 
+Q_co = TypeVar("Q_co", covariant=True)
 R_co = TypeVar("R_co", covariant=True)
 
 _classes: dict[str, type[Sendable]] = {}
@@ -145,6 +159,12 @@ class Envelope(Sendable):
 class Request(Message, Generic[R_co], tag="$request"):
     """A message that is answered: of `class Add(Request[int])`, `await call(server, Add(...))` is an `int`."""
 
+    if TYPE_CHECKING:
+
+        def __asks__(self) -> tuple[Self, R_co]:
+            """See `Asks`."""
+            raise NotImplementedError
+
     __none_replies__: ClassVar[bool] = True
     """Whether None can be the reply, as far as is known."""
 
@@ -164,6 +184,12 @@ def _has_none(annotation: Any) -> bool:
         return not isinstance(kind, type) or isinstance(None, kind)
     except TypeError:  # a protocol that can't be asked
         return True
+
+
+class Asks(Protocol[Q_co, R_co]):
+    """A request as type checkers see it: of which type it is itself, which the server must take, and its reply."""
+
+    def __asks__(self) -> tuple[Q_co, R_co]: ...
 
 
 @attrs.frozen

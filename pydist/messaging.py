@@ -17,9 +17,10 @@ from pydist.runtime import Runtime
 from pydist.scheduler import IDLE, NEXT, PARK, running
 from pydist.speedups import native
 from pydist.task_state import REDUCTIONS
-from pydist.terms import Alias, Destination, Pid, Ref
+from pydist.terms import Alias, Pid, Ref, RegisteredName
 
 T = TypeVar("T")
+M = TypeVar("M")
 
 
 def current() -> Process:
@@ -38,7 +39,7 @@ def acting() -> tuple[Process, Runtime]:
     return process, cast("Runtime", process.home)
 
 
-def send(target: Destination, message: Any, *, priority: bool = False) -> None:
+def send(target: Pid[M] | Alias | str | RegisteredName, message: M, *, priority: bool = False) -> None:
     """Send `message`; returns at once, and says nothing about delivery (Erlang's `!`).
 
     Between a pair of processes the order of sending is the order of arrival. To a process that is dead, or a node that

@@ -23,15 +23,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final, Generic, TypeVar
 
-from pydist.addresses import Server, locate
+from pydist.addresses import Server, Via, locate
 from pydist.calls import DEFAULT_TIMEOUT, Call, Caller, Reply, failure, give_up, nobody, node_of, open_request, too_late
 from pydist.errors import CallError
 from pydist.mailbox import MISSING
-from pydist.message import Request
+from pydist.message import Asks
 from pydist.messaging import acting, check_timeout, receive, send
 from pydist.primitives import self_pid
 from pydist.terms import NOPROC, Down, Pid, Ref, RegisteredName
 
+Q = TypeVar("Q")
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 
@@ -42,7 +43,7 @@ class RequestId(Generic[R_co]):
     __slots__ = ("over", "pid", "ref", "request", "server", "target")
 
     def __init__(
-        self, pid: Pid, ref: Ref, server: Server, target: Pid | RegisteredName | None, request: Request[R_co]
+        self, pid: Pid, ref: Ref, server: Server, target: Pid | RegisteredName | None, request: Asks[Any, R_co]
     ) -> None:
         self.pid: Final = pid
         """Who has sent it."""
@@ -91,7 +92,7 @@ class Response(Generic[R_co]):
         return value
 
 
-def send_request(server: Server, request: Request[R]) -> RequestId[R]:
+def send_request(server: Pid[Q] | str | RegisteredName | Via, request: Asks[Q, R]) -> RequestId[R]:
     """Send a request and go on; its reply is awaited later (OTP's `gen_server:send_request/2`).
 
     Whatever is wrong with the server comes as the answer. A process may ask itself so.
@@ -102,7 +103,7 @@ def send_request(server: Server, request: Request[R]) -> RequestId[R]:
     return begin_request(Call, server, request, None)
 
 
-def begin_request(envelope: type[Any], server: Server, request: Request[R], timeout: float | None) -> RequestId[R]:
+def begin_request(envelope: type[Any], server: Server, request: Asks[Any, R], timeout: float | None) -> RequestId[R]:
     """As `send_request`, in an envelope of any class; the server is told that its caller waits `timeout` seconds."""
     check_timeout(timeout)
     process, runtime = acting()

@@ -9,19 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from sys import float_info
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from pydist.core.names import check_name
 from pydist.messaging import acting
 from pydist.process import Process
 from pydist.runtime import Runtime
-from pydist.terms import Pid, Ref, Timeout
+from pydist.terms import Pid, Ref, Timeout, is_pid
+
+M = TypeVar("M")
 
 SHORTEST_PERIOD: Final = 0.001
 """Seconds; Erlang's timers are no finer, and one that always has work would leave others little time."""
 
 
-def send_after(delay: float, target: Pid | str, message: Any) -> Ref:
+def send_after(delay: float, target: Pid[M] | str, message: M) -> Ref:
     """Send `message` in `delay` seconds (Erlang's `erlang:send_after/3`).
 
     The timer outlives the process that starts it. It ends with the one that `target` names; a name is looked up when
@@ -41,7 +43,7 @@ def send_after(delay: float, target: Pid | str, message: Any) -> Ref:
     return _start("send_after", delay, target, lambda _ref: message)
 
 
-def start_timer(delay: float, target: Pid | str, message: Any) -> Ref:
+def start_timer(delay: float, target: Pid[Timeout] | str, message: Any) -> Ref:
     """As `send_after`, but what is sent is `Timeout(ref, message)` (Erlang's `erlang:start_timer/3`).
 
     By the ref, which is what this function returns, the receiver tells an earlier timer's message from a later one's,
@@ -50,7 +52,7 @@ def start_timer(delay: float, target: Pid | str, message: Any) -> Ref:
     return _start("start_timer", delay, target, lambda ref: Timeout(ref, message))
 
 
-def send_interval(period: float, target: Pid | str, message: Any) -> Ref:
+def send_interval(period: float, target: Pid[M] | str, message: M) -> Ref:
     """Send `message` every `period` seconds, the first time in `period` seconds (Erlang's `timer:send_interval/3`).
 
     It goes on until `cancel_timer`, or the end of the process that `target` names now; if nobody has that name, it does
@@ -125,7 +127,7 @@ def _receiver(function: str, runtime: Runtime, target: object) -> Process | None
     if isinstance(target, str):
         check_name(target)
         return runtime.names.holder(target)
-    if not isinstance(target, Pid):
+    if not is_pid(target):
         raise TypeError(f"{function} takes a Pid or a name of this node, not {target!r}")
     if not runtime.is_local(target):
         raise ValueError(

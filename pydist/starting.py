@@ -18,7 +18,7 @@ from pydist.children import ChildSpec, Failed
 from pydist.errors import Exit, StartError
 from pydist.messaging import acting
 from pydist.process import crash_of
-from pydist.terms import Pid
+from pydist.terms import Pid, is_pid
 
 log = structlog.get_logger("pydist")
 
@@ -50,7 +50,7 @@ async def start(spec: ChildSpec, first: tuple[Any, ...] = ()) -> Pid | Failed | 
 
 
 def _started(result: object) -> Pid | None:
-    if result is None or isinstance(result, Pid):
+    if result is None or is_pid(result):
         return result
     raise TypeError(f"start_link returns the pid of the child, or None if there is none; this one returned {result!r}")
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import copy
 import gc
-from typing import Any, cast
+from typing import Any, cast, get_origin
 
 import pytest
 from hypothesis import given
@@ -23,6 +23,7 @@ from pydist.terms import (
     NodeUp,
     Pid,
     Ref,
+    is_pid,
     is_shutdown,
     is_silent,
 )
@@ -179,3 +180,14 @@ def test_what_the_runtime_sends_can_be_taken_apart_and_has_its_own_tags() -> Non
 
 def test_a_crash_is_a_value() -> None:
     assert Crash("ValueError", "no", "tb") == Crash("ValueError", "no", "tb")
+
+
+def test_a_pid_may_name_its_messages_for_type_checkers_and_is_the_same_pid() -> None:
+    assert Pid[int] == Pid[int]
+    assert get_origin(Pid[int]) is Pid
+    assert Pid[int]("a@h", 1, 1) == Pid("a@h", 1, 1)
+
+
+@pytest.mark.parametrize(("value", "expected"), [(Pid("a@h", 1, 1), True), (Ref("a@h", 1, 1), False), ("a@h", False)])
+def test_what_a_pid_is(value: object, expected: bool) -> None:
+    assert is_pid(value) is expected

@@ -25,6 +25,7 @@ from pydist import (
     count_children,
     delete_child,
     get_childspec,
+    is_pid,
     link,
     monitor,
     receive,
@@ -119,7 +120,7 @@ class Elsewhere:
         ref = monitor(("it", "b@127.0.0.1"))
         send(("it", "b@127.0.0.1"), self_pid())
         pid = await receive(lambda message: isinstance(message, Pid) or getattr(message, "ref", None) == ref)
-        if not isinstance(pid, Pid):
+        if not is_pid(pid):
             raise StartError(pid.reason)
         link(pid)
         return pid

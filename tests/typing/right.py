@@ -8,7 +8,6 @@ from typing import Any, assert_type
 from pydist import (
     NO_REPLY,
     After,
-    Alias,
     Answer,
     Application,
     ApplicationController,
@@ -45,47 +44,34 @@ from pydist import (
     Task,
     TaskStream,
     TaskSupervisor,
-    Timeout,
     Transition,
     Update,
-    alias,
     call,
-    cancel_timer,
     cast,
     check_response,
     child,
     count_children,
-    demonitor,
     ensure_all_started,
     get_application,
     get_childspec,
     get_status,
     in_state,
     keep_state,
-    make_ref,
-    monitor,
     multi_call,
     next_state,
     pg,
-    receive,
     receive_response,
     repeat_state,
     reply,
     send,
-    send_after,
-    send_interval,
     send_request,
     serve_applications,
-    spawn,
     start_child,
-    start_timer,
     stop,
     stop_machine,
     sys_messages,
     terminate_child,
-    unalias,
     wait_response,
-    whereis,
     which_applications,
     which_children,
 )
@@ -186,33 +172,6 @@ async def looks(server: Pid) -> None:
     assert_type(await call(server, Find("x")), Pid | None)
     cast(server, Joined(server))
     send(("name", "a@host"), Joined(server, room="hall"))
-
-
-async def processes(pid: Pid) -> None:
-    assert_type(spawn(add, 1, 2), Pid)
-    assert_type(spawn(add, 1, 2, link=True, name="adder"), Pid)
-    assert_type(spawn(add, 1, 2, monitor=True), tuple[Pid, Ref])
-    assert_type(monitor(pid), Ref)
-    assert_type(monitor("adder", alias="reply_demonitor"), tuple[Ref, Alias])
-    assert_type(unalias(alias(reply=True)), bool)
-    assert_type(demonitor(make_ref(), flush=True), bool)
-    assert_type(whereis("adder"), Pid | None)
-    assert_type(send_after(1, "adder", "later"), Ref)
-    assert_type(await receive(start_timer(0.5, pid, "later")), Any)
-    assert_type(await receive(Timeout), Timeout)
-    assert_type(cancel_timer(send_interval(1, pid, "tick")), float | None)
-    assert_type(await receive(Joined), Joined)
-    assert_type(await receive(Joined, timeout=1), Joined)
-    await receive()
-    await receive(monitor(pid))
-    await receive(lambda message: message == 1, timeout=1)
-    await receive((Joined, Tagged))
-    await receive("hello".__eq__)
-    await receive(Joined | Tagged)
-
-
-async def receive_any_of_these(pattern: type[Joined] | Ref | None) -> Any:
-    return await receive(pattern)
 
 
 async def servers() -> None:

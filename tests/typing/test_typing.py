@@ -27,28 +27,28 @@ def _run(*command: str) -> str:
     return done.stdout
 
 
-def mypy(path: Path) -> Errors:
-    """The lines of a file that mypy complains of, and its codes."""
-    report = _run("mypy", "--config-file", "pyproject.toml", "--no-pretty", "--no-color-output", str(path))
+def mypy(*paths: Path) -> Errors:
+    """The lines that mypy complains of, and its codes."""
+    report = _run("mypy", "--config-file", "pyproject.toml", "--no-pretty", "--no-color-output", *map(str, paths))
     assert re.search(r"^(Success|Found \d+ errors?)", report, re.MULTILINE), report
     return {(int(line), code) for line, code in MYPY_ERROR.findall(report)}
 
 
-def pyright(path: Path) -> Errors:
-    """The lines of a file that pyright complains of, and its rules."""
-    report = json.loads(_run("pyright", "--outputjson", str(path)))
-    assert report["summary"]["filesAnalyzed"] == 1, report
+def pyright(*paths: Path) -> Errors:
+    """The lines that pyright complains of, and its rules."""
+    report = json.loads(_run("pyright", "--outputjson", *map(str, paths)))
+    assert report["summary"]["filesAnalyzed"] == len(paths), report
     found = [each for each in report["generalDiagnostics"] if each["severity"] == "error"]
     return {(each["range"]["start"]["line"] + 1, each["rule"]) for each in found}
 
 
 @pytest.mark.parametrize("check", [mypy, pyright])
-def test_what_is_right_is_accepted_and_has_the_types_it_should(check: Callable[[Path], Errors]) -> None:
-    assert check(HERE / "right.py") == set()
+def test_what_is_right_is_accepted_and_has_the_types_it_should(check: Callable[..., Errors]) -> None:
+    assert check(HERE / "right.py", HERE / "right_processes.py") == set()
 
 
 @pytest.mark.parametrize(("check", "column"), [(mypy, 1), (pyright, 2)])
-def test_what_is_wrong_is_refused_line_by_line(check: Callable[[Path], Errors], column: int, tmp_path: Path) -> None:
+def test_what_is_wrong_is_refused_line_by_line(check: Callable[..., Errors], column: int, tmp_path: Path) -> None:
     source = (HERE / "wrong.txt").read_text()
     expected = {
         (number, code)

@@ -70,7 +70,7 @@ def type_of(value: object) -> type:
 names = st.text(st.characters(codec="utf-8"), max_size=12)
 numbers = st.integers(min_value=0, max_value=2**64 - 1)
 creations = st.integers(min_value=0, max_value=2**32 - 1)
-pids = st.builds(Pid, names, numbers, creations)
+pids: st.SearchStrategy[Pid] = st.builds(Pid, names, numbers, creations)
 refs = st.builds(Ref, names.filter(bool), numbers, creations)
 leaves = (
     st.none()
