@@ -196,6 +196,7 @@ PyObject *native_receive(PyObject *module, PyObject *const *args, Py_ssize_t nar
 
 int messaging_ready(void);
 int monitors_ready(void);
+int receive_ready(void);
 int process_ready(void);
 int runqueue_ready(void);
 
