@@ -120,7 +120,8 @@ PyInit__native(void)
             return NULL;
         }
     }
-    if (monitors_ready() < 0 || process_ready() < 0 || runqueue_ready() < 0 || messaging_ready() < 0 || receive_ready() < 0) {
+    if (monitors_ready() < 0 || process_ready() < 0 || runqueue_ready() < 0 || messaging_ready() < 0 ||
+        receive_ready() < 0) {
         return NULL;
     }
     PyTypeObject *shown[] = {&PidType, &RefType, &MailboxType, &TaskStateType, &RunQueueType, &InitializerType,
