@@ -1,6 +1,5 @@
 """pydist: OTP for Python. Processes, links, monitors, supervisors, and nodes that talk as if they were one."""
 
-from pydist.addresses import Name, Server, Via
 from pydist.aliases import alias, make_ref, unalias
 from pydist.application import Application, get_application, get_env
 from pydist.application_controller import ApplicationController, ApplicationInfo
@@ -11,17 +10,6 @@ from pydist.applications import (
     stop_application,
     which_applications,
 )
-from pydist.calls import Call, Caller, Cast, call, cast, reply
-from pydist.child_management import (
-    count_children,
-    delete_child,
-    get_childspec,
-    restart_child,
-    start_child,
-    terminate_child,
-    which_children,
-)
-from pydist.children import ChildInfo, ChildSpec, child
 from pydist.core.restart import AutoShutdown, Restart, Shutdown, Strategy
 from pydist.core.transition import After, At, Enter, EventTimeout, NamedTimeout, StateTimeout, Transition, Update
 from pydist.dead_letters import DeadLetter
@@ -55,14 +43,26 @@ from pydist.errors import (
     TaskTimeout,
     UnknownName,
 )
-from pydist.gen import NO_REPLY, Ignore, Stop
+from pydist.gen.addresses import Name, Server, Via
+from pydist.gen.calls import Call, Caller, Cast, call, cast, reply
+from pydist.gen.lifecycle import NO_REPLY, Ignore, Stop
+from pydist.gen.multi_call import abcast, multi_call
+from pydist.gen.request_ids import (
+    RequestId,
+    RequestIds,
+    Response,
+    check_response,
+    receive_response,
+    send_request,
+    wait_response,
+)
+from pydist.gen.statem_answers import Answer, Event, Info, Internal, keep_state, next_state, repeat_state, stop_machine
 from pydist.gen_server import GenServer
 from pydist.gen_statem import GenStatem, in_state
 from pydist.logs import configure_logging
 from pydist.message import Message, Opaque, Request
 from pydist.messaging import receive, send
 from pydist.monitoring import dead_letters, system_monitor
-from pydist.multi_call import abcast, multi_call
 from pydist.node import Node, run
 from pydist.node_watch import LongMessageQueue, LongSchedule, SchedulerLag
 from pydist.partition_supervisor import PartitionSupervisor
@@ -90,17 +90,17 @@ from pydist.primitives import (
 from pydist.process_info import ProcessInfo, process_info, processes, registered
 from pydist.registry import Registry
 from pydist.registry_keeper import Registered, Unregistered
-from pydist.request_ids import (
-    RequestId,
-    RequestIds,
-    Response,
-    check_response,
-    receive_response,
-    send_request,
-    wait_response,
-)
 from pydist.send_later import cancel_timer, read_timer, send_after, send_interval, start_timer
-from pydist.statem_answers import Answer, Event, Info, Internal, keep_state, next_state, repeat_state, stop_machine
+from pydist.supervision.child_management import (
+    count_children,
+    delete_child,
+    get_childspec,
+    restart_child,
+    start_child,
+    terminate_child,
+    which_children,
+)
+from pydist.supervision.children import ChildInfo, ChildSpec, child
 from pydist.supervisor import Supervisor
 from pydist.sys_messages import get_state, get_status, replace_state, resume, stop, suspend
 from pydist.task import Task

@@ -31,8 +31,8 @@ from typing import Any, ClassVar, Final, TypeAlias
 
 import attrs
 
-from pydist.behaviour import check_callbacks
 from pydist.errors import ApplicationError
+from pydist.gen.behaviour import check_callbacks
 from pydist.mailbox import MISSING
 from pydist.primitives import published, self_pid
 from pydist.terms import Pid

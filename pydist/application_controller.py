@@ -17,10 +17,10 @@ import structlog
 
 from pydist.application import CONTROLLER, Application, Env, Loaded
 from pydist.application_master import Up, serve
-from pydist.calls import Caller, reply
 from pydist.core.restart import Restart
 from pydist.core.start_order import check_needs
-from pydist.gen import NO_REPLY, Stop
+from pydist.gen.calls import Caller, reply
+from pydist.gen.lifecycle import NO_REPLY, Stop
 from pydist.gen_server import GenServer
 from pydist.message import Message, Request
 from pydist.primitives import (
@@ -30,7 +30,7 @@ from pydist.primitives import (
     spawn,
     trap_exit,
 )
-from pydist.stopping import stop
+from pydist.supervision.stopping import stop
 from pydist.terms import NORMAL, SHUTDOWN, Exited, Pid, Reason, is_shutdown, is_silent
 
 log = structlog.get_logger("pydist")

@@ -21,11 +21,11 @@ from pydist.application_controller import (
     StopApplication,
     WhichApplications,
 )
-from pydist.calls import call
 from pydist.core.restart import RESTARTS, Restart
 from pydist.core.shown import shown
 from pydist.core.start_order import start_order
 from pydist.errors import ApplicationError, ApplicationTerminated, CallError, Exit, StartError
+from pydist.gen.calls import call
 from pydist.messaging import receive
 from pydist.primitives import (
     exit,  # noqa: A004  # OTP's name

@@ -22,11 +22,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, cast
 
-from pydist.addresses import Name
-from pydist.children import ChildKey, ChildSpec, Failed
 from pydist.core.restart import RestartBudget, RestartPolicy, check_whole
-from pydist.stopping import stop_all
-from pydist.supervising import Child, Supervising, report_stop, without_start
+from pydist.gen.addresses import Name
+from pydist.supervision.children import ChildKey, ChildSpec, Failed
+from pydist.supervision.stopping import stop_all
+from pydist.supervision.supervising import Child, Supervising, report_stop, without_start
 from pydist.terms import Pid, Reason
 
 

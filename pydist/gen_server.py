@@ -36,15 +36,15 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar, Final, Self, cast
 
-from pydist import gen
-from pydist.behaviour import Behaviour, check_callbacks
-from pydist.calls import Caller
 from pydist.core.shown import shown
+from pydist.gen import lifecycle
+from pydist.gen.behaviour import Behaviour, check_callbacks
+from pydist.gen.calls import Caller
+from pydist.gen.server_loop import Coming, serve, title
+from pydist.gen.sys_handling import formatted
 from pydist.message import Request
 from pydist.messaging import current
 from pydist.reports import unexpected_message
-from pydist.server_loop import Coming, serve, title
-from pydist.sys_handling import formatted
 from pydist.terms import Reason
 
 HANDLERS: Final = (
@@ -151,8 +151,8 @@ class GenServer(Behaviour):
         return formatted(self, lambda: self.format_status(self.system_get_state()))
 
     @classmethod
-    def _gen_life(cls, args: tuple[Any, ...], kwargs: dict[str, Any]) -> gen.Serve:
-        async def live(starter: gen.Starter) -> None:
+    def _gen_life(cls, args: tuple[Any, ...], kwargs: dict[str, Any]) -> lifecycle.Serve:
+        async def live(starter: lifecycle.Starter) -> None:
             server = cls()
             await serve(server, server._gen_coming, partial(server.init, *args, **kwargs), starter)
 

@@ -75,14 +75,14 @@ from enum import EnumType
 from functools import partial
 from typing import Any, ClassVar, Final, Generic, TypeVar, get_args, get_origin
 
-from pydist import gen
-from pydist.behaviour import Behaviour, check_callbacks
 from pydist.core.shown import shown
 from pydist.core.transition import Enter, Transition
+from pydist.gen import lifecycle
+from pydist.gen.behaviour import Behaviour, check_callbacks
+from pydist.gen.statem_answers import Answer, Event, Info
+from pydist.gen.statem_loop import serve
 from pydist.messaging import current
 from pydist.reports import unexpected_message
-from pydist.statem_answers import Answer, Event, Info
-from pydist.statem_loop import serve
 from pydist.terms import Reason
 
 S = TypeVar("S")
@@ -178,8 +178,8 @@ class GenStatem(Behaviour, Generic[S, D]):
         return status
 
     @classmethod
-    def _gen_life(cls, args: tuple[Any, ...], kwargs: dict[str, Any]) -> gen.Serve:
-        async def live(starter: gen.Starter) -> None:
+    def _gen_life(cls, args: tuple[Any, ...], kwargs: dict[str, Any]) -> lifecycle.Serve:
+        async def live(starter: lifecycle.Starter) -> None:
             statem = cls()
             await serve(statem, partial(statem.init, *args, **kwargs), starter, state_enter=cls._state_enter)
 

@@ -22,15 +22,15 @@ from typing import Any, ClassVar, NoReturn
 
 import attrs
 
-from pydist.addresses import Name, Via, holder
-from pydist.calls import Caller, call
-from pydist.children import ChildSpec, Failed, Kind, check_spec
 from pydist.core.restart import RestartPolicy, Strategy, check_whole
 from pydist.core.shown import shown
 from pydist.errors import StartError, UnknownName
+from pydist.gen.addresses import Name, Via, holder
+from pydist.gen.calls import Caller, call
 from pydist.message import Request
 from pydist.primitives import publish, published
-from pydist.supervising import Child
+from pydist.supervision.children import ChildSpec, Failed, Kind, check_spec
+from pydist.supervision.supervising import Child
 from pydist.supervisor import Children, Supervisor
 from pydist.terms import Pid
 

@@ -31,15 +31,15 @@ from collections.abc import Hashable, Iterable
 from typing import Any, TypeVar
 
 from pydist import primitives
-from pydist.calls import Caller, call, cast
 from pydist.core.groups import Change, Groups, Joined, Left
 from pydist.errors import UnknownName
+from pydist.gen.calls import Caller, call, cast
+from pydist.gen.request_ids import receive_response, send_request
 from pydist.gen_server import GenServer
 from pydist.mailbox import MISSING
 from pydist.message import Request
 from pydist.messaging import acting, send
 from pydist.primitives import publish, published
-from pydist.request_ids import receive_response, send_request
 from pydist.terms import Down, Pid, Ref
 
 __all__ = [

@@ -29,10 +29,10 @@ from typing import Any, get_args
 
 import attrs
 
-from pydist.addresses import Via
 from pydist.core.entries import Entries
 from pydist.core.names import check_name
 from pydist.errors import AlreadyRegistered, UnknownName
+from pydist.gen.addresses import Via
 from pydist.messaging import acting
 from pydist.primitives import published, self_pid
 from pydist.registry_keeper import Keeper, Keys, Table

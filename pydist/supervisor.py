@@ -30,13 +30,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from inspect import isawaitable
 from typing import Any, TypeAlias
 
-from pydist.addresses import Name
-from pydist.children import ChildKey, ChildSpec, Failed, check_specs
 from pydist.core.restart import AutoShutdown, RestartBudget, RestartPolicy, Strategy
-from pydist.gen import Stop
+from pydist.gen.addresses import Name
+from pydist.gen.lifecycle import Stop
 from pydist.messaging import current
 from pydist.reports import progress_report, supervisor_report
-from pydist.supervising import Child, Supervising, without_start
+from pydist.supervision.children import ChildKey, ChildSpec, Failed, check_specs
+from pydist.supervision.supervising import Child, Supervising, without_start
 from pydist.terms import SHUTDOWN, Pid, Reason
 
 Children: TypeAlias = Sequence[ChildSpec] | Callable[[], Sequence[ChildSpec] | Awaitable[Sequence[ChildSpec]]]

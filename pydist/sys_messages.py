@@ -16,15 +16,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal, TypeVar, overload
 
-from pydist.addresses import Server, locate
-from pydist.calls import DEFAULT_TIMEOUT, calling_self, failed_call, is_self, nobody
 from pydist.core.debugging import LOGGED, Hook, Statistics, SysEvent
 from pydist.errors import CallTimeout, EncodeError
-from pydist.message import Request
-from pydist.messaging import acting, receive
-from pydist.primitives import demonitor, monitor
-from pydist.request_ids import begin_request, receive_response
-from pydist.sys_requests import (
+from pydist.gen.addresses import Server, locate
+from pydist.gen.calls import DEFAULT_TIMEOUT, calling_self, failed_call, is_self, nobody
+from pydist.gen.request_ids import begin_request, receive_response
+from pydist.gen.sys_requests import (
     Count,
     Counted,
     Failed,
@@ -43,6 +40,9 @@ from pydist.sys_requests import (
     Terminate,
     Trace,
 )
+from pydist.message import Request
+from pydist.messaging import acting, receive
+from pydist.primitives import demonitor, monitor
 from pydist.terms import NORMAL, Atom, Down, Reason, Ref
 
 R = TypeVar("R")

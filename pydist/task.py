@@ -29,10 +29,10 @@ from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
 from math import inf
 from typing import Any, ClassVar, Final, Generic, Literal, TypeAlias, TypeVar, TypeVarTuple, Unpack, final, get_args
 
-from pydist.calls import DEFAULT_TIMEOUT
 from pydist.core.restart import Restart, Shutdown
 from pydist.core.shown import shown
 from pydist.errors import TaskError, TaskMisused, TaskTimeout
+from pydist.gen.calls import DEFAULT_TIMEOUT
 from pydist.mailbox import MISSING
 from pydist.messaging import current, receive
 from pydist.primitives import (

@@ -22,10 +22,10 @@ from typing import Any, Final, Generic, Literal, Self, TypeAlias, TypedDict, Typ
 
 import attrs
 
-from pydist.calls import DEFAULT_TIMEOUT
 from pydist.core.restart import check_whole
 from pydist.core.shown import shown
 from pydist.errors import NotInProcess, TaskMisused, TaskTimeout
+from pydist.gen.calls import DEFAULT_TIMEOUT
 from pydist.messaging import acting, check_timeout, current, receive
 from pydist.process import Process
 from pydist.runtime import Runtime

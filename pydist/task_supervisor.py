@@ -19,12 +19,12 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Final, TypeVar, TypeVarTuple, Unpack
 
-from pydist.addresses import Name, Server
-from pydist.child_management import start_child, which_children
-from pydist.children import child
 from pydist.core.restart import Restart, Shutdown
 from pydist.dynamic_supervisor import DynamicSupervisor
+from pydist.gen.addresses import Name, Server
 from pydist.primitives import link, self_pid
+from pydist.supervision.child_management import start_child, which_children
+from pydist.supervision.children import child
 from pydist.task import Task
 from pydist.task_process import check_function, give_order, label_of, obey
 from pydist.task_stream import StreamOptions, TaskStream

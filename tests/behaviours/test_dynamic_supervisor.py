@@ -165,7 +165,7 @@ class _Raises:
         (Exit("oops"), "oops"),
         (RuntimeError("oops"), ("RuntimeError", "oops")),
         (StartError("oops"), "oops"),
-        (Stop("oops"), ("pydist.gen.Stop", "oops")),
+        (Stop("oops"), ("pydist.gen.lifecycle.Stop", "oops")),
     ],
 )
 def test_whatever_a_start_raises_is_a_start_error_and_ends_nobody(error: BaseException, reason: Any) -> None:

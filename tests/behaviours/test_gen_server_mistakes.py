@@ -8,8 +8,8 @@ import attrs
 import pytest
 
 from pydist import Caller, CallError, GenServer, Request, call, send
-from pydist.calls import Cast
-from pydist.server_loop import Handlers
+from pydist.gen.calls import Cast
+from pydist.gen.server_loop import Handlers
 from tests.helpers import ended, in_process, plain
 
 

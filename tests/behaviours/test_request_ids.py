@@ -39,7 +39,7 @@ from pydist import (
     spawn,
     wait_response,
 )
-from pydist.calls import Call
+from pydist.gen.calls import Call
 from tests.counter import Add, Counter, Die, Total, Wait
 from tests.helpers import end, ended, in_process, links_and_monitors, mailbox, now, passed
 

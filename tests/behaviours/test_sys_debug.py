@@ -8,8 +8,8 @@ import pytest
 from structlog.typing import EventDict
 
 from pydist import self_pid, send, sys_messages
-from pydist.calls import Call, Cast, call, cast
 from pydist.core.debugging import Statistics, SysEvent
+from pydist.gen.calls import Call, Cast, call, cast
 from tests.behaviours.test_gen_server_continue import Diary, Do
 from tests.counter import Add, Counter, Total
 from tests.helpers import in_process, passed

@@ -40,9 +40,9 @@ from pydist import (
     trap_exit,
     whereis,
 )
-from pydist.request_ids import begin_request
+from pydist.gen.request_ids import begin_request
+from pydist.gen.sys_requests import Failed, Status, System
 from pydist.sys_messages import get_state, get_status, replace_state, resume, stop, suspend
-from pydist.sys_requests import Failed, Status, System
 from tests.counter import Add, Counter, Heard, Total
 from tests.helpers import end, ended, in_process, links_and_monitors, mailbox, now, passed, plain
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from pydist.calls import Caller
 from pydist.core.debugging import Hook, Statistics, SysEvent
+from pydist.gen.calls import Caller
 from pydist.message import Envelope, Message, Request
 from pydist.terms import Pid, Reason
 

@@ -16,7 +16,6 @@ from typing import Any, Final, Never, TypeAlias, TypedDict, TypeVar, Unpack, ove
 
 import attrs
 
-from pydist.calls import Call, Caller, Cast
 from pydist.core.transition import (
     EVENT_TIMEOUT,
     KEEP,
@@ -32,6 +31,7 @@ from pydist.core.transition import (
     Transition,
     Update,
 )
+from pydist.gen.calls import Call, Caller, Cast
 from pydist.terms import NORMAL, Reason
 
 S = TypeVar("S")

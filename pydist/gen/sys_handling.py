@@ -13,13 +13,11 @@ from typing import Any, Protocol
 
 import structlog
 
-from pydist.calls import reply
 from pydist.core.debugging import Debug, SysEvent
 from pydist.errors import EncodeError
-from pydist.gen import Stop, tells_to_end
-from pydist.messaging import acting, receive
-from pydist.process import crash_of
-from pydist.sys_requests import (
+from pydist.gen.calls import reply
+from pydist.gen.lifecycle import Stop, tells_to_end
+from pydist.gen.sys_requests import (
     Count,
     Counted,
     Failed,
@@ -38,6 +36,8 @@ from pydist.sys_requests import (
     Terminate,
     Trace,
 )
+from pydist.messaging import acting, receive
+from pydist.process import crash_of
 from pydist.terms import Exited, Pid
 
 log = structlog.get_logger("pydist")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
-from pydist.calls import calling_self, cast, is_self
+from pydist.gen.calls import calling_self, cast, is_self
+from pydist.gen.request_ids import RequestIds, send_request
 from pydist.message import Request
 from pydist.messaging import acting
 from pydist.primitives import node_name, nodes
-from pydist.request_ids import RequestIds, send_request
 
 R = TypeVar("R")
 

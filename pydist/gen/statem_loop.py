@@ -10,18 +10,18 @@ from typing import Any, Final, Generic, Never, NoReturn, Protocol, TypeVar
 import attrs
 
 from pydist import reports
-from pydist.calls import Call, Cast, reply
 from pydist.core.shown import shown
 from pydist.core.statem import Callback, CancelTimer, Effect, End, Reply, StartTimer, StateMachine
 from pydist.core.transition import KEEP, Transition
 from pydist.errors import BadTransition
-from pydist.gen import NO_REPLY, Starter, Stop, failed, stopped, tells_to_end
+from pydist.gen.calls import Call, Cast, reply
+from pydist.gen.lifecycle import NO_REPLY, Starter, Stop, failed, stopped, tells_to_end
+from pydist.gen.statem_answers import Answer, Event, Info, keep_state, stop_machine
+from pydist.gen.sys_handling import SystemSide, formatted
+from pydist.gen.sys_requests import System
 from pydist.mailbox import MISSING
 from pydist.messaging import acting, current, receive
 from pydist.send_later import cancel_timer, start_timer
-from pydist.statem_answers import Answer, Event, Info, keep_state, stop_machine
-from pydist.sys_handling import SystemSide, formatted
-from pydist.sys_requests import System
 from pydist.terms import Pid, Reason, Ref, Timeout, is_silent
 
 S = TypeVar("S")

@@ -27,10 +27,10 @@ from collections.abc import Awaitable, Callable, Coroutine
 from inspect import isawaitable
 from typing import Any, Final, NoReturn, TypeAlias, TypeGuard, TypeVar
 
-from pydist.addresses import Name, Via, holder
-from pydist.calls import Caller, reply
 from pydist.core.shown import shown
 from pydist.errors import AlreadyStarted, Exit, StartError
+from pydist.gen.addresses import Name, Via, holder
+from pydist.gen.calls import Caller, reply
 from pydist.message import Message
 from pydist.messaging import acting, check_timeout, current, receive, send
 from pydist.primitives import (

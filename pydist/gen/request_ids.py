@@ -23,9 +23,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final, Generic, TypeVar
 
-from pydist.addresses import Server, Via, locate
-from pydist.calls import DEFAULT_TIMEOUT, Call, Caller, Reply, failure, give_up, nobody, node_of, open_request, too_late
 from pydist.errors import CallError
+from pydist.gen.addresses import Server, Via, locate
+from pydist.gen.calls import (
+    DEFAULT_TIMEOUT,
+    Call,
+    Caller,
+    Reply,
+    failure,
+    give_up,
+    nobody,
+    node_of,
+    open_request,
+    too_late,
+)
 from pydist.mailbox import MISSING
 from pydist.message import Asks
 from pydist.messaging import acting, check_timeout, receive, send

@@ -13,9 +13,9 @@ from __future__ import annotations
 from math import inf
 from typing import Any, Final, TypeVar
 
-from pydist.addresses import Server, Via, locate
 from pydist.core.shown import shown
 from pydist.errors import CallError, CallingSelf, CallTimeout, NodeDisconnected, NoProcess
+from pydist.gen.addresses import Server, Via, locate
 from pydist.mailbox import MISSING
 from pydist.message import Asks, Envelope
 from pydist.messaging import acting, current, receive, send

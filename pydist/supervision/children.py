@@ -13,8 +13,8 @@ from typing import Any, Literal, Protocol, TypeAlias, cast, runtime_checkable
 
 import attrs
 
-from pydist.addresses import Name, Via
 from pydist.core.restart import RESTARTS, Restart, Shutdown
+from pydist.gen.addresses import Name, Via
 from pydist.gen_server import GenServer
 from pydist.message import Message, Request
 from pydist.primitives import spawn

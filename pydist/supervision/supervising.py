@@ -13,8 +13,17 @@ from typing import Any, ClassVar, NoReturn
 import attrs
 
 from pydist.aliases import alias
-from pydist.calls import Caller, reply
-from pydist.children import (
+from pydist.core.restart import Plan, Restart, RestartPolicy, Shutdown, stopped_as_asked
+from pydist.errors import EncodeError
+from pydist.gen.calls import Caller, reply
+from pydist.gen.lifecycle import NO_REPLY, Stop
+from pydist.gen_server import GenServer
+from pydist.message import Message, Request
+from pydist.messaging import acting, current, send
+from pydist.primitives import trap_exit
+from pydist.reports import supervisor_report, unexpected_message
+from pydist.runtime import Runtime
+from pydist.supervision.children import (
     ChildInfo,
     ChildKey,
     ChildSpec,
@@ -28,17 +37,8 @@ from pydist.children import (
     TerminateChild,
     WhichChildren,
 )
-from pydist.core.restart import Plan, Restart, RestartPolicy, Shutdown, stopped_as_asked
-from pydist.errors import EncodeError
-from pydist.gen import NO_REPLY, Stop
-from pydist.gen_server import GenServer
-from pydist.message import Message, Request
-from pydist.messaging import acting, current, send
-from pydist.primitives import trap_exit
-from pydist.reports import supervisor_report, unexpected_message
-from pydist.runtime import Runtime
-from pydist.starting import never_again, start
-from pydist.stopping import stop
+from pydist.supervision.starting import never_again, start
+from pydist.supervision.stopping import stop
 from pydist.terms import SHUTDOWN, Atom, Exited, Pid, Reason, Ref
 
 

@@ -14,10 +14,10 @@ from typing import Any, Final
 
 import structlog
 
-from pydist.children import ChildSpec, Failed
 from pydist.errors import Exit, StartError
 from pydist.messaging import acting
 from pydist.process import crash_of
+from pydist.supervision.children import ChildSpec, Failed
 from pydist.terms import Pid, is_pid
 
 log = structlog.get_logger("pydist")

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from inspect import iscoroutinefunction
 from typing import Any
 
-from pydist import gen
-from pydist.addresses import Name
+from pydist.gen import lifecycle
+from pydist.gen.addresses import Name
 from pydist.terms import Pid, Ref
 
 
@@ -37,7 +37,7 @@ class Behaviour:
                 does not trap exits gets the exit signal of one that failed, too.
         """
         life = cls._gen_life(args, kwargs)
-        pid: Pid = await gen.start(life, name, label=cls.__qualname__, link=True, timeout=start_timeout)
+        pid: Pid = await lifecycle.start(life, name, label=cls.__qualname__, link=True, timeout=start_timeout)
         return pid
 
     @classmethod
@@ -46,7 +46,7 @@ class Behaviour:
     ) -> Pid:
         """As `start_link`, without a link."""
         life = cls._gen_life(args, kwargs)
-        pid: Pid = await gen.start(life, name, label=cls.__qualname__, timeout=start_timeout)
+        pid: Pid = await lifecycle.start(life, name, label=cls.__qualname__, timeout=start_timeout)
         return pid
 
     @classmethod
@@ -55,11 +55,11 @@ class Behaviour:
     ) -> tuple[Pid, Ref]:
         """As `start`, and monitored by the caller from its first step: `(pid, ref)`."""
         life = cls._gen_life(args, kwargs)
-        both: tuple[Pid, Ref] = await gen.start_monitor(life, name, label=cls.__qualname__, timeout=start_timeout)
+        both: tuple[Pid, Ref] = await lifecycle.start_monitor(life, name, label=cls.__qualname__, timeout=start_timeout)
         return both
 
     @classmethod
-    def _gen_life(cls, args: tuple[Any, ...], kwargs: dict[str, Any]) -> gen.Serve:
+    def _gen_life(cls, args: tuple[Any, ...], kwargs: dict[str, Any]) -> lifecycle.Serve:
         """What its process does, given the arguments of `init`."""
         raise NotImplementedError
 

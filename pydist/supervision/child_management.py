@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from pydist.addresses import Server
-from pydist.calls import call
-from pydist.children import (
+from pydist.core.shown import shown
+from pydist.errors import ChildError, StartError
+from pydist.gen.addresses import Server
+from pydist.gen.calls import call
+from pydist.supervision.children import (
     ChildInfo,
     ChildKey,
     ChildSpec,
@@ -24,8 +26,6 @@ from pydist.children import (
     WhichChildren,
     check_spec,
 )
-from pydist.core.shown import shown
-from pydist.errors import ChildError, StartError
 from pydist.terms import Pid
 
 T = TypeVar("T")

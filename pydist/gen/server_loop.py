@@ -9,14 +9,14 @@ from functools import partial
 from typing import Any, ClassVar, Final, NoReturn, Protocol
 
 from pydist import reports
-from pydist.calls import Call, Caller, Cast, reply
 from pydist.core.shown import shown
-from pydist.gen import NO_REPLY, Starter, Stop, failed, stopped, tells_to_end
+from pydist.gen.calls import Call, Caller, Cast, reply
+from pydist.gen.lifecycle import NO_REPLY, Starter, Stop, failed, stopped, tells_to_end
+from pydist.gen.sys_handling import Inspectable, SystemSide
+from pydist.gen.sys_requests import System
 from pydist.mailbox import MISSING
 from pydist.message import Request
 from pydist.messaging import current, receive
-from pydist.sys_handling import Inspectable, SystemSide
-from pydist.sys_requests import System
 from pydist.terms import Pid, Reason, is_silent
 
 TIMEOUT: Final = object()
