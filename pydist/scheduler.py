@@ -36,7 +36,8 @@ else:
             _swap_current_task(loop, task)
 
         def pop(self, loop: asyncio.AbstractEventLoop, _default: None) -> None:
-            _swap_current_task(loop, None)
+            with suppress(KeyError):  # of 3.12, where there is none to be taken away
+                _swap_current_task(loop, None)
 
     _current_tasks: Any = _CurrentTasks()
 
@@ -254,4 +255,4 @@ if native is not None:
     if sys.version_info < (3, 12):
         native.connect(current_tasks=_current_tasks)
     else:
-        native.connect(swap_current_task=_swap_current_task)
+        native.connect(swap_current_task=_swap_current_task, current_task=asyncio.current_task)

@@ -147,7 +147,7 @@ extern PyTypeObject PidType, RefType, MailboxType, TaskStateType, RunQueueType, 
 extern PyObject *park, *next_turn, *missing, *normal, *not_in_process, *union_type;
 extern PyObject *relations_class, *down_class, *raise_exit, *send_slowly;
 extern PyObject *current_tasks;     /* asyncio's dictionary, before Python 3.12 */
-extern PyObject *swap_current_task; /* asyncio's function, since then */
+extern PyObject *swap_current_task, *current_task; /* asyncio's functions, since then */
 
 enum { REDUCTIONS = 1000, PATIENCE = 3 };
 

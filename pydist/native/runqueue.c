@@ -58,6 +58,10 @@ set_current(RunQueue *self, PyObject *task)
     PyObject *args[] = {self->loop, task};
     PyObject *before = PyObject_Vectorcall(swap_current_task, args, 2, NULL);
     Py_XDECREF(before);
+    if (before == NULL && task == Py_None && PyErr_ExceptionMatches(PyExc_KeyError)) {
+        PyErr_Clear(); /* 3.12: there was none to be taken away */
+        return 0;
+    }
     return before == NULL ? -1 : 0;
 }
 
@@ -66,8 +70,7 @@ static PyObject *
 get_current(RunQueue *self)
 {
     if (current_tasks == NULL) {
-        PyObject *args[] = {self->loop, Py_None};
-        return PyObject_Vectorcall(swap_current_task, args, 2, NULL);
+        return PyObject_CallOneArg(current_task, self->loop);
     }
     PyObject *task = PyDict_GetItemWithError(current_tasks, self->loop);
     return task == NULL && PyErr_Occurred() ? NULL : Py_NewRef(task == NULL ? Py_None : task);
