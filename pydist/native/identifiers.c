@@ -170,7 +170,9 @@ identifier_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 }
 
 PyTypeObject PidType =
-    IDENTIFIER("pydist.terms.Pid", "A process: the node it lives on, its number there, and that node's creation.",
+    IDENTIFIER("pydist.terms.Pid", "A process: the node it lives on, its number there, and that node's creation.\n\n"
+    "`Pid[M]` tells type checkers that it takes messages of type `M`, as in `worker: Pid[Job | Stop] = spawn(work)`; to\n"
+    "send it anything else is an error then. A plain `Pid` takes anything.",
                pid_getset);
 PyTypeObject RefType =
     IDENTIFIER("pydist.terms.Ref", "A reference that is unique over the node's life: names a monitor, a call or a timer.",
