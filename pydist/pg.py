@@ -40,7 +40,7 @@ from pydist.mailbox import MISSING
 from pydist.message import Request
 from pydist.messaging import acting, send
 from pydist.primitives import publish, published
-from pydist.terms import Down, Pid, Ref
+from pydist.terms import Down, Pid, Ref, is_pid
 
 __all__ = [
     "Joined",
@@ -208,7 +208,7 @@ def _local(pids: Pid | Iterable[Pid]) -> list[Pid]:
     _, runtime = acting()
     checked: list[Any] = [pids] if isinstance(pids, Pid) else list(pids)
     for pid in checked:
-        if not isinstance(pid, Pid):
+        if not is_pid(pid):
             raise TypeError(f"members of a group are pids, not {pid!r}")
         if not runtime.is_local(pid):
             raise ValueError(f"{pid} lives on another node: a process joins and leaves on its own")
