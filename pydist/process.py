@@ -13,10 +13,11 @@ Known limit: a coroutine that never awaits can't be stopped, and children in a `
 
 from __future__ import annotations
 
+import asyncio
 from math import inf
-from traceback import format_exception
+from traceback import StackSummary, format_exception
 from types import TracebackType
-from typing import Any, Protocol, cast
+from typing import Any, Final, Protocol, cast
 
 from pydist import reports
 from pydist.bounds import may_be_dropped
@@ -24,6 +25,7 @@ from pydist.core.relations import Relations, Target
 from pydist.dead_letters import DeadReason
 from pydist.errors import Exit
 from pydist.mailbox import MISSING
+from pydist.reminder import Reminder
 from pydist.scheduler import RunnableTask, Scheduler
 from pydist.terms import (
     KILL,
@@ -41,6 +43,9 @@ from pydist.terms import (
     is_silent,
 )
 from pydist.timers import Entry, Timers
+
+_FRAMES: Final = 10
+"""How many frames are shown of one that exits and does not end."""
 
 
 class Home(Protocol):
@@ -89,13 +94,15 @@ class Home(Protocol):
 class Process(RunnableTask):
     """A process of a node. Users see its `Pid`; this object is the runtime's, and asyncio's current task."""
 
-    __slots__ = ("last_message",)
+    __slots__ = ("_reminder", "last_message")
 
     home: Home
     relations: Relations | None
     timer: Entry | None
     last_message: Any
     """Set by a behaviour that fails in a handler, for the crash report: the message it was at."""
+    _reminder: Reminder
+    """Set when it awaits something although it is to exit: it cleans up, or takes its exit for something else."""
 
     def __repr__(self) -> str:
         return f"<Process {self.label} {self.pid}>"
@@ -243,6 +250,16 @@ class Process(RunnableTask):
                 self._settle(self.exit_reason, None, self.thrown)
         self.scheduler.enqueue(self)
 
+    def await_future(self, future: asyncio.Future[Any]) -> None:
+        """Wait for `future`. The log says who is told to exit and does so for long."""
+        super().await_future(future)
+        if self.dying and not hasattr(self, "_reminder"):
+            self._reminder = Reminder(self.scheduler.loop, self._still_exits)
+
+    def _still_exits(self, seconds: float) -> None:
+        frames = [(frame, frame.f_lineno) for frame in self.get_stack(limit=_FRAMES)]
+        reports.still_exits(self, self.exit_reason, seconds, "".join(StackSummary.extract(frames).format()))
+
     def ended(self, result: Any, exception: BaseException | None) -> None:
         """The coroutine has come to its end."""
         self.coroutine = None
@@ -267,6 +284,8 @@ class Process(RunnableTask):
         return left.reason, not (left.silent or is_silent(left.reason))
 
     def _settle(self, reason: Reason, result: Any, exception: BaseException | None) -> None:
+        if self.dying and hasattr(self, "_reminder"):
+            self._reminder.cancel()
         self.exit_reason = reason
         self.finish(result, exception)
         self.aliases = None

@@ -6,6 +6,7 @@
 | `terminate_report` | error | `gen_server`, `gen_statem` | what a server was at when it ended |
 | `supervisor_report` | error | `supervisor` | a child that ended, that did not start, or not stop as told; giving up |
 | `progress_report` | debug | `supervisor` | a child has started |
+| `process_still_exiting` | warning | - | a process that was told to exit awaits something, for so many seconds now |
 | `process_resists_exit` | warning | - | a process that was told to exit goes on as if it had not been |
 | `unexpected_message` | warning | `gen_server` | a message that a server has no use for |
 
@@ -108,6 +109,12 @@ def crash_report(facts: dict[str, Any]) -> None:
     """Report what `describe_crash` found."""
     with suppress(Exception):
         log.error("crash_report", **facts)
+
+
+def still_exits(process: Reporter, reason: Reason, seconds: float, stack: str) -> None:
+    """Report that a process was told to exit long ago, and awaits something; `stack` says where."""
+    with suppress(Exception):
+        log.warning("process_still_exiting", **_who(process), reason=reason, seconds=seconds, stack=stack)
 
 
 def resists_exit(process: Reporter, reason: Reason) -> None:

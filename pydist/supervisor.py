@@ -190,4 +190,7 @@ def _checked(children: Sequence[ChildSpec], policy: RestartPolicy) -> tuple[Chil
 
 def _early(children: Children, policy: RestartPolicy) -> Children:
     """Children that are given as they are, checked before anything is started."""
+    if isinstance(children, type):
+        name = children.__name__
+        raise TypeError(f"a supervisor is started with a list of children, not with a class: write [child({name})]")
     return children if callable(children) else _checked(children, policy)

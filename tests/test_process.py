@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 from structlog.testing import capture_logs
@@ -327,6 +328,52 @@ def test_a_process_that_swallows_its_exit_and_goes_on_is_closed_and_reported() -
             "reason": "boom",
         }
     ]
+
+
+async def _takes_its_exit_for_a_cancellation() -> None:
+    while True:
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(1000)
+
+
+def test_a_process_that_was_told_to_exit_and_awaits_on_is_reported_again_and_again_until_it_is_killed() -> None:
+    async def main() -> object:
+        pid, ref = spawn(_takes_its_exit_for_a_cancellation, monitor=True, name="stubborn")
+        await asyncio.sleep(0)
+        send_exit(pid, "boom")
+        await asyncio.sleep(30)
+        send_exit(pid, KILL)
+        await asyncio.sleep(100)
+        return (await receive(ref)).reason
+
+    with capture_logs() as logs:
+        assert run_process(main) == KILLED
+    told = [entry for entry in logs if entry["event"] == "process_still_exiting"]
+    assert [entry.pop("stack").count("await asyncio.sleep(1000)") for entry in told] == [1, 1, 1]
+    assert [{**entry, "pid": "?"} for entry in told] == [
+        {
+            "event": "process_still_exiting",
+            "log_level": "warning",
+            "pid": "?",
+            "name": "stubborn",
+            "label": "_takes_its_exit_for_a_cancellation",
+            "reason": "boom",
+            "seconds": seconds,
+        }
+        for seconds in (5.0, 10.0, 20.0)
+    ]
+
+
+def test_a_process_that_cleans_up_in_time_is_not_reported() -> None:
+    async def cleans() -> None:
+        try:
+            await receive()
+        finally:
+            await asyncio.sleep(4.5)
+
+    with capture_logs() as logs:
+        assert end_of(cleans, "boom") == "boom"
+    assert [entry["event"] for entry in logs] == ["node_stopped"]
 
 
 def test_kill_acts_at_once() -> None:

@@ -8,22 +8,19 @@ that may hang a time to start is given: `child(Server, start_timeout=30.0)`.
 
 from __future__ import annotations
 
-from asyncio import AbstractEventLoop, CancelledError, TimerHandle
-from contextlib import suppress
-from typing import Any, Final
+from asyncio import CancelledError
+from typing import Any
 
 import structlog
 
 from pydist.errors import Exit, StartError
 from pydist.messaging import acting
 from pydist.process import crash_of
+from pydist.reminder import Reminder
 from pydist.supervision.children import ChildSpec, Failed
 from pydist.terms import Pid, is_pid
 
 log = structlog.get_logger("pydist")
-
-PATIENCE: Final = 5.0
-"""Seconds after which the log says for the first time that a child is still starting."""
 
 
 async def start(spec: ChildSpec, first: tuple[Any, ...] = ()) -> Pid | Failed | None:
@@ -34,7 +31,11 @@ async def start(spec: ChildSpec, first: tuple[Any, ...] = ()) -> Pid | Failed | 
         first: what it is started with, before its own arguments.
     """
     process, runtime = acting()
-    reminder = _Reminder(runtime.loop, process.pid, spec.id)
+
+    def say(seconds: float) -> None:
+        log.warning("child_still_starting", supervisor=process.pid, child=spec.id, seconds=seconds)
+
+    reminder = Reminder(runtime.loop, say)
     try:
         return _started(await spec.start(*first))
     except StartError as error:
@@ -53,29 +54,6 @@ def _started(result: object) -> Pid | None:
     if result is None or is_pid(result):
         return result
     raise TypeError(f"start_link returns the pid of the child, or None if there is none; this one returned {result!r}")
-
-
-class _Reminder:
-    """Says after 5, 10, 20 ... seconds that a child is still starting, until it is cancelled."""
-
-    __slots__ = ("_child", "_handle", "_loop", "_seconds", "_supervisor")
-
-    def __init__(self, loop: AbstractEventLoop, supervisor: Pid, child: str) -> None:
-        self._loop = loop
-        self._supervisor = supervisor
-        self._child = child
-        self._seconds = PATIENCE
-        self._handle: TimerHandle = loop.call_later(PATIENCE, self._remind)
-
-    def _remind(self) -> None:
-        self._handle = self._loop.call_later(self._seconds, self._remind)
-        with suppress(Exception):
-            log.warning("child_still_starting", supervisor=self._supervisor, child=self._child, seconds=self._seconds)
-        self._seconds *= 2
-
-    def cancel(self) -> None:
-        """The child has started, or has not."""
-        self._handle.cancel()
 
 
 async def never_again(*_first: Any) -> None:
