@@ -95,7 +95,7 @@ def test_the_settings_on_the_page_are_settings(tmp_path: Path) -> None:
 
 
 def test_every_event_on_the_page_is_one_that_the_code_logs() -> None:
-    sources = "".join(path.read_text() for path in (ROOT / "pydist").glob("*.py"))
+    sources = "".join(path.read_text() for path in (ROOT / "pydist").rglob("*.py"))
     events = re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE)
     assert events
     assert [event for event in events if f'"{event}"' not in sources] == []
