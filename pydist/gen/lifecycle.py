@@ -36,6 +36,7 @@ from pydist.messaging import acting, check_timeout, current, receive, send
 from pydist.primitives import (
     demonitor,
     exit,  # noqa: A004  # OTP's name
+    node_name,
     self_pid,
     spawn,
     unlink,
@@ -229,7 +230,12 @@ def _in_words(reason: Reason) -> str:
 
 def tells_to_end(message: Any, parent: Pid | None) -> TypeGuard[Exited]:
     """Whether a behaviour that traps exits ends by this message: its parent has ended, or its node stops."""
-    return type(message) is Exited and (message.pid == parent or message.pid.number == NODE)
+    return type(message) is Exited and (message.pid == parent or _is_own_node(message.pid))
+
+
+def _is_own_node(pid: Pid) -> bool:
+    """Whether it stands for the node itself: any peer may send signals from its own number 0."""
+    return pid.number == NODE and pid.node == node_name()
 
 
 Terminate: TypeAlias = Callable[[Reason], Awaitable[None]]
