@@ -99,7 +99,8 @@ def link(pid: Pid, *, priority: bool = False) -> None:
 
     Args:
         pid: whom to link with.
-        priority: an `Exited` by this link goes before all ordinary messages (OTP 28, EEP 76).
+        priority: an `Exited` by this link goes before all ordinary messages (OTP 28, EEP 76). To link again changes
+            it.
 
     Raises:
         Exit: that signal has come at once, and the caller does not trap exits.
@@ -109,6 +110,8 @@ def link(pid: Pid, *, priority: bool = False) -> None:
     exits = process.dying
     if priority:
         process.hurry(pid)
+    else:
+        process.calm(pid)
     runtime.link(process, pid)
     if process.dying and not exits:
         raise _interrupting(process)

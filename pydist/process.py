@@ -123,8 +123,8 @@ class Process(RunnableTask):
         """Whether it waits, for a message or for a future; otherwise it runs, or is to run soon."""
         return self.parked or self._fut_waiter is not None
 
-    def open_alias(self, ref: Ref, until: AliasEnd = "demonitor") -> None:
-        """Let messages to the alias with this reference in; by default until its monitor fires or is removed."""
+    def open_alias(self, ref: Ref, until: AliasEnd) -> None:
+        """Let messages to the alias with this reference in, until what `until` says."""
         if self.aliases is None:
             self.aliases = {}
         self.aliases[ref.number] = until
@@ -163,6 +163,11 @@ class Process(RunnableTask):
     def late(self, ref: Ref, message: Any) -> None:
         """A message to an alias that is no longer active."""
         self.home.dead_letter(Alias(self.pid, ref), message, "inactive_alias")
+
+    def receive_unlink(self, partner: Pid) -> None:
+        """An UNLINK from `partner`; the caller acknowledges it."""
+        self.related().unlink_received(partner)
+        self.calm(partner)
 
     def receive_exit(self, source: Pid, reason: Reason) -> None:
         """An exit signal by a link; dropped if the link is not active."""

@@ -283,7 +283,7 @@ class Router:
         self._of(peer.identity.node).add_link(signal.target, signal.source)
 
     def _unlink(self, peer: Peer, signal: control.Unlink) -> None:
-        self._with(signal.target, lambda process: process.related().unlink_received(signal.source))
+        self._with(signal.target, lambda process: process.receive_unlink(signal.source))
         peer.send(control.UnlinkAck(signal.target, signal.source, signal.id))
         self._drop_if_unlinked(peer, signal.target, signal.source)
 

@@ -313,12 +313,13 @@ class Runtime(ProcessTable[Process]):
         unlink_id = source.relations.unlink(target) if source.relations is not None else None
         if unlink_id is None:
             return
+        source.calm(target)
         if not self.is_local(target):
             self.outward.unlink(source, target, unlink_id)
             return
         partner = self.process(target)
         if partner is not None:
-            partner.related().unlink_received(source.pid)
+            partner.receive_unlink(source.pid)
         source.related().unlink_acknowledged(target, unlink_id)
 
     def exit(self, source: Pid, target: Pid, reason: Reason) -> None:

@@ -9,6 +9,7 @@ import pytest
 from pydist import (
     Down,
     Exited,
+    Pid,
     alias,
     demonitor,
     exit,  # noqa: A004  # OTP's name
@@ -21,6 +22,7 @@ from pydist import (
     spawn,
     trap_exit,
     unalias,
+    unlink,
 )
 from pydist.messaging import current
 from tests.helpers import in_process, mailbox, passed
@@ -141,3 +143,43 @@ async def test_an_alias_that_outlives_its_monitor_stays_urgent() -> None:
     assert [message for message in mailbox() if isinstance(message, str)] == ["U", "a"]
     unalias(here)
     assert current().urgent == set()
+
+
+@in_process
+async def test_a_link_that_is_made_anew_is_urgent_only_if_that_is_asked_for_again() -> None:
+    trap_exit(True)
+    by_me, by_partner = spawn(wait), spawn(_unlinks, self_pid())
+    for pid in (by_me, by_partner):
+        link(pid, priority=True)
+    unlink(by_me)
+    send(by_partner, "unlink")
+    assert (await receive(), current().urgent) == ("unlinked", set())
+    for pid in (by_me, by_partner):
+        link(pid)
+    others("a")
+    exit(by_me, "over")
+    exit(by_partner, "over")
+    await passed(1)
+    assert mailbox() == ["a", Exited(by_me, "over"), Exited(by_partner, "over")]
+
+
+@in_process
+async def test_to_link_again_says_anew_whether_the_link_is_urgent() -> None:
+    trap_exit(True)
+    first, second = spawn(wait), spawn(wait)
+    link(first, priority=True)
+    link(first)
+    link(second)
+    link(second, priority=True)
+    others("a")
+    exit(first, "first")
+    exit(second, "second")
+    await passed(1)
+    assert mailbox() == [Exited(second, "second"), "a", Exited(first, "first")]
+
+
+async def _unlinks(partner: Pid) -> None:
+    await receive()
+    unlink(partner)
+    send(partner, "unlinked")
+    await receive()
