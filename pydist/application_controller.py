@@ -8,12 +8,10 @@ When it ends, for the end of an application or because it is told to, it stops a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from types import MappingProxyType
 from typing import Any, Literal
 
 import attrs
-import structlog
 
 from pydist.application import CONTROLLER, Application, Env, Loaded
 from pydist.application_master import Up, serve
@@ -23,6 +21,7 @@ from pydist.gen.calls import Caller, reply
 from pydist.gen.lifecycle import NO_REPLY, Stop
 from pydist.gen_server import GenServer
 from pydist.message import Message, Request
+from pydist.own_log import log
 from pydist.primitives import (
     exit,  # noqa: A004  # OTP's name
     publish,
@@ -32,8 +31,6 @@ from pydist.primitives import (
 )
 from pydist.supervision.stopping import stop
 from pydist.terms import NORMAL, SHUTDOWN, Exited, Pid, Reason, is_shutdown, is_silent
-
-log = structlog.get_logger("pydist")
 
 
 class ApplicationInfo(Message, tag="$application_info"):
@@ -193,8 +190,7 @@ class ApplicationController(GenServer):
         if started is not None:
             started.state = "running"
             started.top = top
-            with suppress(Exception):
-                log.info("application_started", application=started.application.name, restart=started.restart)
+            log.info("application_started", application=started.application.name, restart=started.restart)
             started.tell(None)
 
     def _ended(self, started: _Started | None, reason: Reason) -> None:
@@ -245,6 +241,5 @@ def _stopped(started: _Started, reason: Reason) -> None:
 
 
 def _report(event: str, started: _Started, reason: Reason, *, bad: bool) -> None:
-    with suppress(Exception):
-        write = log.error if bad else log.info
-        write(event, application=started.application.name, restart=started.restart, reason=reason)
+    write = log.error if bad else log.info
+    write(event, application=started.application.name, restart=started.restart, reason=reason)

@@ -7,15 +7,13 @@ hears how. While `start` runs it hears of nothing: a start that never returns ca
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import Any, NoReturn
-
-import structlog
 
 from pydist.application import Application, Env, current_application
 from pydist.errors import Exit, StartError
 from pydist.message import Message
 from pydist.messaging import acting, current, receive, send
+from pydist.own_log import log
 from pydist.primitives import (
     exit,  # noqa: A004  # OTP's name
     link,
@@ -24,8 +22,6 @@ from pydist.primitives import (
     trap_exit,
 )
 from pydist.terms import KILL, SHUTDOWN, Exited, Pid, Reason, is_pid
-
-log = structlog.get_logger("pydist")
 
 
 class Up(Message, tag="$application_up"):
@@ -85,9 +81,8 @@ async def _safely(callback: Callable[[], Awaitable[Any]]) -> None:
     """An error in a clean-up is reported, and keeps nothing from its end."""
     try:
         await callback()
-    except (Exit, Exception):
-        with suppress(Exception):
-            log.exception("application_clean_up_failed", application=current_application.get())
+    except (Exit, Exception):  # noqa: BLE001  # the user's code
+        log.error("application_clean_up_failed", application=current_application.get(), exc_info=True)
 
 
 def _kill_rest(name: str) -> None:

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from typing import Any, Final, cast
-
-import structlog
 
 from pydist.core.long_queues import LongQueues, Sweep
 from pydist.env import real_env
 from pydist.message import Message
+from pydist.own_log import log
 from pydist.process import Process
 from pydist.runtime import Runtime
 from pydist.terms import Pid
 from pydist.watchdog import LongStep, Watch, Watchdog
-
-log = structlog.get_logger("pydist")
 
 SWEEP: Final = 10_000
 """Mailboxes that are looked at in a second, besides those known to be long."""
@@ -148,13 +144,11 @@ def _tell_step(subscriber: Process, step: LongStep) -> None:
 
 def _log_noticed(step: LongStep) -> None:
     """In the watchdog's thread: it goes on whatever the log does."""
-    with suppress(Exception):
-        log.warning("long_schedule", **_facts(step), stack=step.stack)
+    log.warning("long_schedule", **_facts(step), stack=step.stack)
 
 
 def _log_ended(step: LongStep) -> None:
-    with suppress(Exception):
-        log.warning("long_schedule_ended", **_facts(step))
+    log.warning("long_schedule_ended", **_facts(step))
 
 
 def _facts(step: LongStep) -> dict[str, Any]:

@@ -13,6 +13,11 @@ _log = structlog.get_logger("pydist")
 class _OwnLog:
     """The levels that pydist writes at."""
 
+    def debug(self, event: str, **facts: Any) -> None:
+        """Something has happened that few want to know."""
+        with suppress(Exception):
+            _log.debug(event, **facts)
+
     def info(self, event: str, **facts: Any) -> None:
         """Something has happened."""
         with suppress(Exception):
@@ -22,6 +27,11 @@ class _OwnLog:
         """Something is not as it should be."""
         with suppress(Exception):
             _log.warning(event, **facts)
+
+    def error(self, event: str, **facts: Any) -> None:
+        """Something has failed."""
+        with suppress(Exception):
+            _log.error(event, **facts)
 
 
 log: Final = _OwnLog()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from asyncio import AbstractEventLoop, TimerHandle
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Final
 
 PATIENCE: Final = 5.0
@@ -16,7 +15,7 @@ class Reminder:
 
     Args:
         loop: whose clock counts.
-        say: gets the seconds that have passed; what it raises is of no account, for it writes to a log.
+        say: gets the seconds that have passed.
     """
 
     __slots__ = ("_handle", "_loop", "_say", "_seconds")
@@ -28,10 +27,9 @@ class Reminder:
         self._handle: TimerHandle = loop.call_later(PATIENCE, self._remind)
 
     def _remind(self) -> None:
-        self._handle = self._loop.call_later(self._seconds, self._remind)
-        with suppress(Exception):
-            self._say(self._seconds)
-        self._seconds *= 2
+        passed, self._seconds = self._seconds, 2 * self._seconds
+        self._handle = self._loop.call_later(passed, self._remind)
+        self._say(passed)
 
     def cancel(self) -> None:
         """It goes on no longer."""

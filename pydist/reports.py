@@ -20,13 +20,10 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any, Final, Literal, Protocol, TypeAlias
 
-import structlog
-
 from pydist.core.relations import Relations
 from pydist.mailbox import MISSING, Mailbox
+from pydist.own_log import log
 from pydist.terms import Crash, Pid, Reason, is_silent
-
-log = structlog.get_logger("pydist")
 
 MESSAGES_SHOWN: Final = 10
 """How many of the messages that a crashed process has left unread stand in its report."""
@@ -107,20 +104,17 @@ def describe_crash(process: Kin, reason: Reason, traceback: str) -> dict[str, An
 
 def crash_report(facts: dict[str, Any]) -> None:
     """Report what `describe_crash` found."""
-    with suppress(Exception):
-        log.error("crash_report", **facts)
+    log.error("crash_report", **facts)
 
 
 def still_exits(process: Reporter, reason: Reason, seconds: float, stack: str) -> None:
     """Report that a process was told to exit long ago, and awaits something; `stack` says where."""
-    with suppress(Exception):
-        log.warning("process_still_exiting", **_who(process), reason=reason, seconds=seconds, stack=stack)
+    log.warning("process_still_exiting", **_who(process), reason=reason, seconds=seconds, stack=stack)
 
 
 def resists_exit(process: Reporter, reason: Reason) -> None:
     """Report that a process was told to exit, has caught that again and again, and is closed."""
-    with suppress(Exception):
-        log.warning("process_resists_exit", **_who(process), reason=reason)
+    log.warning("process_resists_exit", **_who(process), reason=reason)
 
 
 def _who(process: Reporter) -> dict[str, Any]:
@@ -195,8 +189,7 @@ def terminate_report(
         facts["last_message"] = last_message
     if isinstance(reason, Crash):
         facts |= {"error": reason.error, "exception": reason.traceback}
-    with suppress(Exception):
-        log.error("terminate_report", **facts)
+    log.error("terminate_report", **facts)
 
 
 def unexpected_message(server: Reporter, message: Any, *, level: Literal["warning", "error"] = "warning") -> None:
@@ -207,8 +200,7 @@ def unexpected_message(server: Reporter, message: Any, *, level: Literal["warnin
         message: what it got.
         level: in OTP a supervisor takes it for an error, other servers warn.
     """
-    with suppress(Exception):
-        getattr(log, level)("unexpected_message", **_who(server), message=message)
+    getattr(log, level)("unexpected_message", **_who(server), message=message)
 
 
 # -- supervisor and progress reports
@@ -226,26 +218,24 @@ def supervisor_report(
         child: the description of the child that it happened to.
         pid: of that child; None if it did not come to life.
     """
-    with suppress(Exception):
-        log.error(
-            "supervisor_report",
-            supervisor=supervisor.pid,
-            name=supervisor.registered_name(),
-            context=context,
-            reason=reason,
-            offender=_described(child, pid),
-        )
+    log.error(
+        "supervisor_report",
+        supervisor=supervisor.pid,
+        name=supervisor.registered_name(),
+        context=context,
+        reason=reason,
+        offender=_described(child, pid),
+    )
 
 
 def progress_report(supervisor: Reporter, child: Described, pid: Pid | None) -> None:
     """Report that a child has started (`supervisor:report_progress`)."""
-    with suppress(Exception):
-        log.debug(
-            "progress_report",
-            supervisor=supervisor.pid,
-            name=supervisor.registered_name(),
-            started=_described(child, pid),
-        )
+    log.debug(
+        "progress_report",
+        supervisor=supervisor.pid,
+        name=supervisor.registered_name(),
+        started=_described(child, pid),
+    )
 
 
 def _described(child: Described, pid: Pid | None) -> dict[str, Any]:

@@ -11,44 +11,20 @@ from collections.abc import Callable, Coroutine
 from inspect import iscoroutine
 from typing import Any, Final, Protocol
 
-import structlog
-
 from pydist.core.names import Names, check_name
 from pydist.core.relations import Target
 from pydist.dead_letters import DeadLetters, DeadReason
 from pydist.errors import NodeStartError, PydistError, UnknownName
 from pydist.message_timers import MessageTimers
+from pydist.outward import Nowhere, Outward
 from pydist.process import Process
 from pydist.process_table import ProcessTable
 from pydist.scheduler import Scheduler
-from pydist.terms import NOCONNECTION, NOPROC, Alias, AliasEnd, Destination, Pid, Reason, Ref, RegisteredName
+from pydist.terms import NOPROC, Alias, AliasEnd, Destination, Pid, Reason, Ref, RegisteredName
 from pydist.timers import Timers
-
-log = structlog.get_logger("pydist")
 
 LOCAL_NODE: Final = "nonode@nohost"
 """The name of a node that is not distributed."""
-
-
-class Outward(Protocol):
-    """Where signals for other nodes go. Nothing here waits, and what can't be delivered is answered as OTP does:
-    messages silently, links and monitors with `NOCONNECTION`."""
-
-    def send(self, target: Pid, message: Any, /) -> None: ...
-    def send_name(self, target: RegisteredName, message: Any, /) -> None: ...
-    def send_alias(self, target: Alias, message: Any, /) -> None: ...
-    def link(self, source: Process, target: Pid, /) -> None: ...
-    def unlink(self, source: Process, target: Pid, unlink_id: int, /) -> None: ...
-    def monitor(self, source: Process, target: Target, ref: Ref, /) -> None: ...
-    def demonitor(self, source: Pid, target: Target, ref: Ref, /) -> None: ...
-    def exit(self, source: Pid, target: Pid, reason: Reason, /) -> None: ...
-    def exit_by_link(self, source: Pid, target: Pid, reason: Reason, /) -> None: ...
-    def down(self, source: Target, watcher: Pid, ref: Ref, reason: Reason, /) -> None: ...
-    def trouble(self, node: str, /) -> str | None: ...
-    def watched_from(self, node: str, ref: Ref, /) -> bool: ...
-    def nodes(self) -> list[str]: ...
-    def connect(self, node: str, /) -> None: ...
-    def subscribe(self, process: Process, /, *, wanted: bool) -> None: ...
 
 
 class Watch(Protocol):
@@ -59,60 +35,26 @@ class Watch(Protocol):
         ...
 
 
-class Nowhere:
-    """The outward side of a node that is not distributed: no other node can be reached."""
-
-    def __init__(self, dead_letter: Callable[[object, Any, DeadReason], None]) -> None:
-        self._dead_letter = dead_letter
-
-    def unlink(self, source: Process, target: Pid, unlink_id: int) -> None: ...
-    def demonitor(self, source: Pid, target: Target, ref: Ref) -> None: ...
-    def exit(self, source: Pid, target: Pid, reason: Reason) -> None: ...
-    def exit_by_link(self, source: Pid, target: Pid, reason: Reason) -> None: ...
-    def down(self, source: Target, watcher: Pid, ref: Ref, reason: Reason) -> None: ...
-    def connect(self, node: str) -> None: ...
-    def subscribe(self, process: Process, *, wanted: bool) -> None: ...
-
-    def send(self, target: Pid, message: Any) -> None:
-        self._dead_letter(target, message, "noconnection")
-
-    def send_name(self, target: RegisteredName, message: Any) -> None:
-        self._dead_letter(target, message, "noconnection")
-
-    def send_alias(self, target: Alias, message: Any) -> None:
-        self._dead_letter(target, message, "noconnection")
-
-    def nodes(self) -> list[str]:
-        return []
-
-    def trouble(self, node: str) -> str | None:  # noqa: ARG002  # the same for each
-        return "this node has no name, so it reaches no other: give it one, as in run(main, name=..., cookie=...)"
-
-    def watched_from(self, node: str, ref: Ref) -> bool:  # noqa: ARG002  # the same for each
-        return False
-
-    def link(self, source: Process, target: Pid) -> None:
-        source.receive_exit(target, NOCONNECTION)
-
-    def monitor(self, source: Process, target: Target, ref: Ref) -> None:
-        source.receive_down(ref, target, NOCONNECTION)
-
-
 def begin(function: Callable[..., Coroutine[Any, Any, Any]], args: tuple[Any, ...]) -> Coroutine[Any, Any, Any]:
     """The coroutine of an async function.
 
     Raises:
         TypeError: not an async function, or the wrong arguments for it.
     """
-    if iscoroutine(function):
-        function.close()
-        name = function.__qualname__
-        raise TypeError(f"a process is started with the function and its arguments: {name}, ... and not {name}(...)")
+    refuse_coroutine("a process", function)
     coroutine: object = function(*args)
     if not iscoroutine(coroutine):
         returned = type(coroutine).__name__
         raise TypeError(f"a process runs an async function, `async def`; {function!r} is none, and returned {returned}")
     return coroutine
+
+
+def refuse_coroutine(what: str, function: object) -> None:
+    """Raise TypeError for a function that was called too early."""
+    if iscoroutine(function):
+        function.close()
+        name = function.__qualname__
+        raise TypeError(f"{what} is started with the function and its arguments: {name}, ... and not {name}(...)")
 
 
 class Runtime(ProcessTable[Process]):

@@ -42,6 +42,7 @@ from pydist.primitives import (
     spawn,
     unlink,
 )
+from pydist.supervision.stopping import shut_down
 from pydist.task_process import (
     ANSWERS,
     TIMEOUT,
@@ -212,7 +213,7 @@ class Task(Generic[R_co]):
         unlink(self.pid)
         flush_exit(current(), self.pid)
         try:
-            answer = await _stop(self.pid, ref, timeout)
+            answer: Answer = await shut_down(self.pid, ref, timeout)
         except BaseException:
             exit(self.pid, KILL)
             disown(current(), ref)
@@ -369,21 +370,6 @@ async def _next(waiting: Collection[Ref], deadline: float) -> Answer:
 
 def _deadline(timeout: float | None) -> float:
     return inf if timeout is None else current().get_loop().time() + timeout
-
-
-async def _stop(pid: Pid, ref: Ref, timeout: Shutdown) -> Answer:
-    answer: Answer
-    if isinstance(timeout, str):
-        exit(pid, KILL)
-        answer = await receive(ref)
-        return answer
-    exit(pid, SHUTDOWN)
-    try:
-        answer = await receive(ref, timeout)
-    except TimeoutError:
-        exit(pid, KILL)
-        answer = await receive(ref)
-    return answer
 
 
 def _too_late(tasks: tuple[Task[Any], ...], timeout: float | None) -> TaskTimeout:

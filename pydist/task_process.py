@@ -8,7 +8,6 @@ before the mailbox. A task unlinks itself before it answers: an owner that traps
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from inspect import iscoroutine
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 import attrs
@@ -19,7 +18,7 @@ from pydist.message import Message
 from pydist.messaging import current, receive, send
 from pydist.primitives import demonitor, monitor, unlink
 from pydist.process import Process
-from pydist.runtime import begin
+from pydist.runtime import begin, refuse_coroutine
 from pydist.terms import SHUTDOWN, Alias, Atom, Down, Exited, Pid, Reason, Ref
 
 R_co = TypeVar("R_co", covariant=True)
@@ -71,10 +70,7 @@ class _Order:
 
 def check_function(function: object) -> None:
     """Raise TypeError for what is no function: a coroutine, say, that was called too early."""
-    if iscoroutine(function):
-        function.close()
-        name = function.__qualname__
-        raise TypeError(f"a task is started with the function and its arguments: {name}, ... and not {name}(...)")
+    refuse_coroutine("a task", function)
     if not callable(function):
         raise TypeError(f"a task runs an async function, not {function!r}")
 

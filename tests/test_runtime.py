@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,12 +12,14 @@ from pydist import (
     NOPROC,
     NORMAL,
     Alias,
+    BadNodeName,
     Down,
     Exit,
     Exited,
     Pid,
     Ref,
     UnknownName,
+    connect,
     demonitor,
     is_alive,
     link,
@@ -397,5 +400,14 @@ def test_what_is_no_destination_is_refused(target: Any) -> None:
     async def main() -> None:
         with pytest.raises(TypeError, match="a destination is a Pid, an Alias, a name or a pair"):
             send(target, "lost")
+
+    run_process(main)
+
+
+@pytest.mark.parametrize("use", [lambda: connect("b"), lambda: send(("server", "b"), "hello")], ids=["connect", "send"])
+def test_a_node_without_a_name_refuses_what_is_no_node_name_as_any_other(use: Callable[[], None]) -> None:
+    async def main() -> None:
+        with pytest.raises(BadNodeName, match="the node name 'b' has no host"):
+            use()
 
     run_process(main)

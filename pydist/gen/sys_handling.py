@@ -8,10 +8,7 @@ from __future__ import annotations
 
 from asyncio import CancelledError
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, Protocol
-
-import structlog
 
 from pydist.core.debugging import Debug, SysEvent
 from pydist.errors import EncodeError
@@ -37,10 +34,9 @@ from pydist.gen.sys_requests import (
     Trace,
 )
 from pydist.messaging import acting, receive
+from pydist.own_log import log
 from pydist.process import crash_of
 from pydist.terms import Exited, Pid
-
-log = structlog.get_logger("pydist")
 
 
 class Inspectable(Protocol):
@@ -81,8 +77,7 @@ class SystemSide:
         """The behaviour does something while it is debugged."""
         label = self._process.label
         if self._debug.tracing:
-            with suppress(Exception):  # no log may end who is looked at
-                log.info("sys_trace", server=label, pid=self._process.pid, kind=kind, term=term, peer=peer)
+            log.info("sys_trace", server=label, pid=self._process.pid, kind=kind, term=term, peer=peer)
         self._debug.note(SysEvent(kind, term, peer), label)
 
     async def handle(self, message: System) -> None:

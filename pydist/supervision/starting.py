@@ -11,16 +11,13 @@ from __future__ import annotations
 from asyncio import CancelledError
 from typing import Any
 
-import structlog
-
 from pydist.errors import Exit, StartError
 from pydist.messaging import acting
+from pydist.own_log import log
 from pydist.process import crash_of
 from pydist.reminder import Reminder
 from pydist.supervision.children import ChildSpec, Failed
 from pydist.terms import Pid, is_pid
-
-log = structlog.get_logger("pydist")
 
 
 async def start(spec: ChildSpec, first: tuple[Any, ...] = ()) -> Pid | Failed | None:

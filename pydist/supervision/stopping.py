@@ -52,16 +52,21 @@ async def stop(child: S, stopped: Stopped[S]) -> None:
     pid = child.pid
     if pid is None:
         return
-    ref = _tell(child, pid)
-    try:
-        down: Down = await receive(ref, _seconds(child.shutdown))
-    except TimeoutError:
-        exit(pid, KILL)
-        down = await receive(ref)
+    down: Down = await shut_down(pid, monitor(pid), child.shutdown)
     unlink(pid)  # no exit signal comes any more
     process, _ = acting()
     exited = process.mailbox.flush(lambda message: type(message) is Exited and message.pid == pid)
     stopped(child, down.reason if exited is MISSING else exited.reason)
+
+
+async def shut_down(pid: Pid, ref: Ref, shutdown: Shutdown) -> Any:
+    """Tell a process to stop, and kill it when its time has passed; what comes of it by `ref`, a monitor of it."""
+    _tell(pid, shutdown)
+    try:
+        return await receive(ref, _seconds(shutdown))
+    except TimeoutError:
+        exit(pid, KILL)
+        return await receive(ref)
 
 
 async def stop_all(children: Iterable[S], stopped: Stopped[S]) -> None:
@@ -72,7 +77,8 @@ async def stop_all(children: Iterable[S], stopped: Stopped[S]) -> None:
     waiting: dict[Ref, S] = {}
     for number, child in enumerate(children, 1):
         if child.pid is not None:
-            waiting[_tell(child, child.pid)] = child
+            waiting[monitor(child.pid)] = child
+            _tell(child.pid, child.shutdown)
         if number % _BATCH == 0:
             await asyncio.sleep(0)
     deadlines = _Deadlines(waiting)
@@ -117,10 +123,8 @@ class _Deadlines:
         return None
 
 
-def _tell(child: Stoppable, pid: Pid) -> Ref:
-    ref = monitor(pid)
-    exit(pid, KILL if child.shutdown == "brutal_kill" else SHUTDOWN)
-    return ref
+def _tell(pid: Pid, shutdown: Shutdown) -> None:
+    exit(pid, KILL if shutdown == "brutal_kill" else SHUTDOWN)
 
 
 def _seconds(shutdown: Shutdown) -> float | None:

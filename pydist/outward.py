@@ -1,0 +1,74 @@
+"""Where signals for other nodes go: the shape of it, and what a node does that has no name and so reaches none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from pydist.core.relations import Target
+from pydist.dead_letters import DeadReason
+from pydist.process import Process
+from pydist.terms import NOCONNECTION, Alias, NodeName, Pid, Reason, Ref, RegisteredName
+
+
+class Outward(Protocol):
+    """Where signals for other nodes go. Nothing here waits, and what can't be delivered is answered as OTP does:
+    messages silently, links and monitors with `NOCONNECTION`."""
+
+    def send(self, target: Pid, message: Any, /) -> None: ...
+    def send_name(self, target: RegisteredName, message: Any, /) -> None: ...
+    def send_alias(self, target: Alias, message: Any, /) -> None: ...
+    def link(self, source: Process, target: Pid, /) -> None: ...
+    def unlink(self, source: Process, target: Pid, unlink_id: int, /) -> None: ...
+    def monitor(self, source: Process, target: Target, ref: Ref, /) -> None: ...
+    def demonitor(self, source: Pid, target: Target, ref: Ref, /) -> None: ...
+    def exit(self, source: Pid, target: Pid, reason: Reason, /) -> None: ...
+    def exit_by_link(self, source: Pid, target: Pid, reason: Reason, /) -> None: ...
+    def down(self, source: Target, watcher: Pid, ref: Ref, reason: Reason, /) -> None: ...
+    def trouble(self, node: str, /) -> str | None: ...
+    def watched_from(self, node: str, ref: Ref, /) -> bool: ...
+    def nodes(self) -> list[str]: ...
+    def connect(self, node: str, /) -> None: ...
+    def subscribe(self, process: Process, /, *, wanted: bool) -> None: ...
+
+
+class Nowhere:
+    """The outward side of a node that is not distributed: no other node can be reached."""
+
+    def __init__(self, dead_letter: Callable[[object, Any, DeadReason], None]) -> None:
+        self._dead_letter = dead_letter
+
+    def unlink(self, source: Process, target: Pid, unlink_id: int) -> None: ...
+    def demonitor(self, source: Pid, target: Target, ref: Ref) -> None: ...
+    def exit(self, source: Pid, target: Pid, reason: Reason) -> None: ...
+    def exit_by_link(self, source: Pid, target: Pid, reason: Reason) -> None: ...
+    def down(self, source: Target, watcher: Pid, ref: Ref, reason: Reason) -> None: ...
+    def subscribe(self, process: Process, *, wanted: bool) -> None: ...
+
+    def send(self, target: Pid, message: Any) -> None:
+        self._dead_letter(target, message, "noconnection")
+
+    def send_name(self, target: RegisteredName, message: Any) -> None:
+        NodeName.parse(target[1])
+        self._dead_letter(target, message, "noconnection")
+
+    def send_alias(self, target: Alias, message: Any) -> None:
+        self._dead_letter(target, message, "noconnection")
+
+    def connect(self, node: str) -> None:
+        NodeName.parse(node)
+
+    def nodes(self) -> list[str]:
+        return []
+
+    def trouble(self, node: str) -> str | None:  # noqa: ARG002  # the same for each
+        return "this node has no name, so it reaches no other: give it one, as in run(main, name=..., cookie=...)"
+
+    def watched_from(self, node: str, ref: Ref) -> bool:  # noqa: ARG002  # the same for each
+        return False
+
+    def link(self, source: Process, target: Pid) -> None:
+        source.receive_exit(target, NOCONNECTION)
+
+    def monitor(self, source: Process, target: Target, ref: Ref) -> None:
+        source.receive_down(ref, target, NOCONNECTION)
