@@ -8,9 +8,11 @@ from typing import Final
 from pydist import epmd_client
 from pydist.core.handshake import Identity, Status
 from pydist.core.peers import Close, Connect, Down, Drop, Effect, Peers, Undelivered, Up
+from pydist.door import Door
 from pydist.errors import PydistError, Unreachable
+from pydist.greeting import Greeting
 from pydist.own_log import log
-from pydist.peer import Door, Peer, Settings
+from pydist.peer import Peer, Settings
 from pydist.process import Process
 from pydist.router import Router
 from pydist.runtime import Runtime
@@ -38,12 +40,12 @@ class Cluster:
         self._network = network
         self._epmd_port = epmd_port
         self._dials: dict[int, asyncio.Task[None]] = {}
-        self._dialled: dict[int, Peer] = {}
-        """Transports on which the handshake of an attempt runs."""
+        self._dialled: dict[int, Greeting] = {}
+        """The handshakes of our attempts."""
         self._subscribers: dict[Process, None] = {}
         self._timer: asyncio.TimerHandle | None = None
         runtime.outward = self.router
-        runtime.scheduler.after_batch = self.door.flush
+        runtime.scheduler.after_batch = self.door.flusher.flush
 
     # -- for processes
 
@@ -75,39 +77,47 @@ class Cluster:
         for task in dials:
             task.cancel()
         await asyncio.gather(*dials, return_exceptions=True)
-        for peer in [*self._dialled.values(), *self.door.strangers, *self.up.values()]:
+        for greeting in [*self._dialled.values(), *self.door.strangers]:
+            greeting.give_up()
+        for peer in list(self.up.values()):
             peer.close("this node stops")
         if self._timer is not None:
             self._timer.cancel()
 
-    # -- what peers ask and tell (see PeerOwner)
+    # -- what handshakes ask and tell (see GreetingOwner)
 
-    def decide(self, peer: Peer, identity: Identity) -> Status:
+    def decide(self, greeting: Greeting, identity: Identity) -> Status:
         """A node that dialled us has proven itself."""
         decision = self._table.decide(identity.node)
-        peer.replaces = decision.replaces
+        greeting.replaces = decision.replaces
         self._perform(decision.effects)
         return decision.status
 
-    def confirm(self, peer: Peer, identity: Identity) -> bool:
+    def confirm(self, greeting: Greeting, identity: Identity) -> bool:
         """A node that we dialled believes we are connected."""
-        return self._table.confirm(identity.node, peer.attempt)
+        return self._table.confirm(identity.node, greeting.attempt)
 
-    def connected(self, peer: Peer) -> None:
+    def connected(self, greeting: Greeting, peer: Peer) -> None:
         """A handshake has ended well."""
-        node = peer.identity.node
-        self._handshake_over(peer)
-        self._perform(self._table.connected(node, peer, attempt=peer.attempt, replaces=peer.replaces))
+        self._handshake_over(greeting)
+        attempt, replaces = greeting.attempt, greeting.replaces
+        self._perform(self._table.connected(peer.identity.node, peer, attempt=attempt, replaces=replaces))
 
-    def refused(self, peer: Peer, status: Status) -> None:  # noqa: ARG002  # there is only one way to be refused
+    def refused(self, greeting: Greeting, status: Status) -> None:  # noqa: ARG002  # there is only one way to be refused
         """A node that we dialled is dialling us."""
-        self._handshake_over(peer)
-        self._perform(self._table.refused(_dialled(peer), peer.attempt))
+        self._handshake_over(greeting)
+        self._perform(self._table.refused(_dialled(greeting), greeting.attempt))
 
-    def failed(self, peer: Peer, reason: str) -> None:
+    def failed(self, greeting: Greeting, reason: str) -> None:
         """A handshake that we began has failed."""
-        self._handshake_over(peer)
-        self._perform(self._table.failed(_dialled(peer), peer.attempt, reason))
+        self._handshake_over(greeting)
+        self._perform(self._table.failed(_dialled(greeting), greeting.attempt, reason))
+
+    def _handshake_over(self, greeting: Greeting) -> None:
+        if greeting.attempt is not None:
+            self._dialled.pop(greeting.attempt, None)
+
+    # -- what connections tell (see PeerOwner)
 
     def disconnected(self, peer: Peer, reason: str) -> None:
         """A connection is lost."""
@@ -123,10 +133,6 @@ class Cluster:
 
     def writable(self, peer: Peer) -> None:
         """The peer was busy, and is no longer. Nobody waits for that yet."""
-
-    def _handshake_over(self, peer: Peer) -> None:
-        if peer.attempt is not None:
-            self._dialled.pop(peer.attempt, None)
 
     # -- performing
 
@@ -164,9 +170,9 @@ class Cluster:
         task = self._dials.pop(attempt, None)
         if task is not None:
             task.cancel()
-        peer = self._dialled.pop(attempt, None)
-        if peer is not None:
-            peer.close("given up")
+        greeting = self._dialled.pop(attempt, None)
+        if greeting is not None:
+            greeting.give_up()
 
     def _tell(self, message: NodeUp | NodeDown) -> None:
         for process in self._subscribers:
@@ -188,9 +194,9 @@ class Cluster:
         if not epmd_client.is_pydist(found):
             raise Unreachable(f"{node} is no pydist node")
         dial = self.door.dial(node, attempt)
-        peer = await self._network.dial(dial, name.host, found.port, timeout=DIAL_TIME)
-        if peer.in_handshake:
-            self._dialled[attempt] = peer
+        greeting = await self._network.dial(dial, name.host, found.port, timeout=DIAL_TIME)
+        if greeting.in_handshake:
+            self._dialled[attempt] = greeting
 
     def _set_timer(self) -> None:
         if self._timer is not None:
@@ -204,5 +210,5 @@ class Cluster:
         self._perform(self._table.handle_timer(self._clock()))
 
 
-def _dialled(peer: Peer) -> str:
-    return peer.dialled or ""
+def _dialled(greeting: Greeting) -> str:
+    return greeting.dialled or ""

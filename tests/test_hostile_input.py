@@ -16,7 +16,7 @@ from structlog.typing import EventDict
 
 from pydist import Atom, Caller, GenServer, Node, Pid, Request, call, receive, trap_exit
 from pydist.core.handshake import Established, Handshake, Identity
-from pydist.peer import Door
+from pydist.door import Door
 from pydist.transport.tcp import TcpNetwork
 from pydist.wire.codec import Encoder
 

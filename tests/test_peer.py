@@ -11,9 +11,11 @@ import uvloop
 from structlog.typing import EventDict
 
 from pydist.core.handshake import Identity, Status
+from pydist.door import Door
 from pydist.env import Env
 from pydist.errors import ConnectionFull, EncodeError
-from pydist.peer import Door, Peer, Settings
+from pydist.greeting import Greeting
+from pydist.peer import Peer, Settings
 from pydist.terms import Pid
 from pydist.transport import Network
 from pydist.transport.memory import MemoryNetwork
@@ -39,6 +41,7 @@ class Node:
     def __init__(self, name: str, creation: int = 1, *, clock: Clock | None = None, **settings: Any) -> None:
         self.story: list[Any] = []
         self.peers: list[Peer] = []
+        self.attempts: list[int | None] = []
         self.status = Status.OK
         self.wanted = True
         self.on_deliver: Callable[[Peer], object] = id
@@ -51,23 +54,24 @@ class Node:
     def peer(self) -> Peer:
         return self.peers[-1]
 
-    def decide(self, peer: Peer, identity: Identity) -> Status:
+    def decide(self, greeting: Greeting, identity: Identity) -> Status:
         self.story.append(("decide", identity.node))
         return self.status
 
-    def confirm(self, peer: Peer, identity: Identity) -> bool:
+    def confirm(self, greeting: Greeting, identity: Identity) -> bool:
         self.story.append(("confirm", identity.node))
         return self.wanted
 
-    def connected(self, peer: Peer) -> None:
+    def connected(self, greeting: Greeting, peer: Peer) -> None:
+        self.attempts.append(greeting.attempt)
         self.story.append(("connected", peer.identity.node))
         self.peers.append(peer)
 
-    def refused(self, peer: Peer, status: Status) -> None:
-        self.story.append(("refused", peer.dialled, status))
+    def refused(self, greeting: Greeting, status: Status) -> None:
+        self.story.append(("refused", greeting.dialled, status))
 
-    def failed(self, peer: Peer, reason: str) -> None:
-        self.story.append(("failed", peer.dialled, reason))
+    def failed(self, greeting: Greeting, reason: str) -> None:
+        self.story.append(("failed", greeting.dialled, reason))
 
     def disconnected(self, peer: Peer, reason: str) -> None:
         self.story.append(("disconnected", peer.identity.node, reason))
@@ -124,7 +128,7 @@ async def test_two_nodes_meet_and_signals_cross_in_order() -> None:
     await until(lambda: len(b.story) == 5)
     assert b.story == [("decide", "a@h"), ("connected", "a@h"), link, Messages(2, ["x", "y"]), gone]
     assert a.story == [("connected", "b@h"), Messages(1, ["back"])]
-    assert (a.peer.attempt, b.peer.attempt) == (1, None)
+    assert (a.attempts, b.attempts) == ([1], [None])
 
 
 async def test_one_turn_of_the_loop_is_one_write() -> None:
@@ -166,7 +170,8 @@ def count_writes(peer: Peer) -> list[bytes]:
 async def test_what_is_sent_from_connected_is_not_lost() -> None:
     a, b = Node("a@h"), Node("b@h")
 
-    def greet(peer: Peer) -> None:
+    def greet(greeting: Greeting, peer: Peer) -> None:
+        assert not greeting.in_handshake
         b.peers.append(peer)
         peer.send_message(1, "welcome")
 
@@ -295,8 +300,8 @@ async def test_an_attempt_that_is_given_up_goes_without_a_word(logs: list[EventD
     network = MemoryNetwork()
     a = Node("a@h")
     await network.listen(asyncio.Protocol, HOST, 5000)
-    peer = await network.dial(a.door.dial("b@h", 1), HOST, 5000, 5.0)
-    peer.close("dropped")
+    greeting = await network.dial(a.door.dial("b@h", 1), HOST, 5000, 5.0)
+    greeting.give_up()
     await quiet()
     assert (a.story, logs, network.transports) == ([], [], [])
 

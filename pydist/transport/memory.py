@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from pydist.errors import PortInUse, Unreachable
 from pydist.transport import Listener, P
@@ -87,6 +87,14 @@ class MemoryTransport(asyncio.Transport):
     def begin(self) -> None:
         """Hand the transport to its protocol."""
         self._protocol.connection_made(self)
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        """From now on, what comes is for another protocol."""
+        self._protocol = cast("asyncio.Protocol", protocol)
+
+    def get_protocol(self) -> asyncio.BaseProtocol:
+        """The protocol for which what comes is."""
+        return self._protocol
 
     def write(self, data: bytes | bytearray | memoryview[Any]) -> None:
         """Bring the bytes to the other end, soon."""
