@@ -16,6 +16,7 @@ from pydist.peer import Peer, Settings
 from pydist.process import Process
 from pydist.router import Router
 from pydist.runtime import Runtime
+from pydist.spinner import Spinner
 from pydist.terms import NodeDown, NodeName, NodeUp
 from pydist.transport import Network
 from pydist.wire.control import Incoming, Signal
@@ -44,6 +45,7 @@ class Cluster:
         """The handshakes of our attempts."""
         self._subscribers: dict[Process, None] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._heard = Spinner(runtime.loop, self._clock, settings.busy_wait).heard
         runtime.outward = self.router
         runtime.scheduler.after_batch = self.door.flusher.flush
 
@@ -130,6 +132,7 @@ class Cluster:
     def delivered(self) -> None:
         """All signals of one read have been delivered."""
         self._runtime.scheduler.run_batch()
+        self._heard()
 
     def writable(self, peer: Peer) -> None:
         """The peer was busy, and is no longer. Nobody waits for that yet."""

@@ -40,6 +40,8 @@ class Settings:
     """What may wait for one peer before messages to it raise :class:`ConnectionFull`."""
     busy_limit: int = 1024 * 1024
     """What the transport may hold unsent before the peer counts as busy (OTP: `dist_buf_busy_limit`)."""
+    busy_wait: float = 0.0
+    """How long to look for more input after some has come, before the program sleeps."""
     unfinished_limit: int = 128
     """Strangers in the middle of their handshakes; one more, and the one that has waited longest is closed."""
 
