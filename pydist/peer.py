@@ -15,13 +15,13 @@ from typing import Any, Protocol
 import attrs
 
 from pydist.core.connection import Connection
-from pydist.core.handshake import SETUP_TIME, Identity
+from pydist.core.handshake import SETUP_TIME, Flag, Identity
 from pydist.core.ticker import INTENSITY, NET_TICKTIME
 from pydist.env import Env
 from pydist.errors import ConnectionFull, WireError
 from pydist.flusher import Flusher
 from pydist.own_log import log
-from pydist.wire.control import Incoming, Send, SendAlias, SendName, Signal
+from pydist.wire.control import Ask, Incoming, Send, SendAlias, SendName, Signal
 from pydist.wire.framing import FRAME_LIMIT
 
 
@@ -83,6 +83,8 @@ class Peer(asyncio.Protocol):
         self.up = True
         self.busy = False
         """True while more than `busy_limit` waits in the transport. Output then waits in the outbox."""
+        self.takes_requests = Flag.REQUESTS in identity.flags
+        """Whether a request can cross as one signal."""
         self._settings = settings
         self._owner = owner
         self._flusher = flusher
@@ -130,7 +132,7 @@ class Peer(asyncio.Protocol):
         """
         if not self.up:
             return
-        if isinstance(signal, Send | SendName | SendAlias) and self.connection.pending > self._pending_limit:
+        if isinstance(signal, Send | SendName | SendAlias | Ask) and self.connection.pending > self._pending_limit:
             raise self._full()
         self.connection.send(signal)
         if not self._flush_due:

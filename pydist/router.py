@@ -15,7 +15,7 @@ import attrs
 from pydist.core.crossings import Crossings
 from pydist.core.relations import Target
 from pydist.dead_letters import DeadReason
-from pydist.errors import EncodeError
+from pydist.errors import EncodeError, PydistError
 from pydist.own_log import log
 from pydist.peer import Peer
 from pydist.process import Process
@@ -67,6 +67,7 @@ class Router:
             control.Monitor: self._monitor,
             control.Demonitor: self._demonitor,
             control.MonitorExit: self._monitor_exit,
+            control.Ask: self._ask,
         }
 
     # -- outward: from a local process
@@ -86,8 +87,12 @@ class Router:
         self._send(target[1], control.SendName(target[0], message))
 
     def send_alias(self, target: Alias, message: Any) -> None:
-        """A message to an alias."""
-        self._send(target.pid.node, control.SendAlias(target, message))
+        """A message to an alias; the reply to a request ends it."""
+        node = target.pid.node
+        self._send(node, control.SendAlias(target, message))
+        crossings = self._crossings.get(node)
+        if crossings is not None and target.ref in crossings.asked:
+            self._unwatch(crossings.asked.pop(target.ref), target.ref)
 
     def link(self, source: Process, target: Pid) -> None:
         """A link of `source`, set up at this end already."""
@@ -113,7 +118,29 @@ class Router:
     def demonitor(self, source: Pid, target: Target, ref: Ref) -> None:
         """A monitor that is no longer in its owner's table."""
         node = target.node if isinstance(target, Pid) else target[1]
-        self._send(node, control.Demonitor(source, _bare(target), ref))
+        peer = self._up.get(node)
+        if peer is None or self._of(node).has_monitor(ref):
+            self._send(node, control.Demonitor(source, _bare(target), ref))
+
+    def ask(self, source: Process, target: Target, ref: Ref, message: Any) -> None:
+        """A request: a monitor of `source`, in its table already, and a message that is answered by its alias."""
+        node = target.node if isinstance(target, Pid) else target[1]
+        peer = self._up.get(node)
+        if peer is None or not peer.takes_requests:
+            self._ask_in_parts(source, target, ref, message)
+            return
+        self._transmit(peer, control.Ask(source.pid, _bare(target), ref, message))
+
+    def _ask_in_parts(self, source: Process, target: Target, ref: Ref, message: Any) -> None:
+        self.monitor(source, target, ref)
+        try:
+            if isinstance(target, Pid):
+                self.send(target, message)
+            else:
+                self.send_name(target, message)
+        except PydistError:
+            self.demonitor(source.pid, target, ref)
+            raise
 
     def down(self, source: Target, watcher: Pid, ref: Ref, reason: Reason) -> None:
         """`source` has died, and `watcher` monitored it."""
@@ -126,7 +153,7 @@ class Router:
     def watched_from(self, node: str, ref: Ref) -> bool:
         """Whether a process there still monitors one here by this reference."""
         crossings = self._crossings.get(node)
-        return crossings is not None and ref in crossings.watchers
+        return crossings is not None and (ref in crossings.asked or ref in crossings.watchers)
 
     def nodes(self) -> list[str]:
         """The names of all connected nodes."""
@@ -160,10 +187,12 @@ class Router:
         match signal:
             case control.Monitor(source, _, ref):
                 crossings.monitors[ref] = source
+            case control.Ask(source, _, ref):
+                crossings.asking[ref] = source
             case control.Demonitor(_, _, ref):
-                crossings.monitors.pop(ref, None)
+                crossings.drop_monitor(ref)
             case control.MonitorExit(_, _, ref):
-                crossings.watchers.pop(ref, None)
+                crossings.drop_watcher(ref)
             case control.Link(source, target):
                 crossings.add_link(source, target)
             case control.Exit(source, target):
@@ -187,6 +216,9 @@ class Router:
                 self._with(source, lambda process: process.related().unlink_acknowledged(target, unlink_id))
             case control.Monitor(source, _, ref):
                 self._with(source, lambda process: self._fire(process, ref, reason))
+            case control.Ask(source, _, ref):
+                self._with(source, lambda process: self._fire(process, ref, reason))
+                self._lost(node, signal, "incarnation")
             case _:
                 self._lost(node, signal, "incarnation" if reason is NOPROC else "noconnection")
 
@@ -235,12 +267,11 @@ class Router:
         for local, remote in crossings.links:
             if process := find(local):
                 process.receive_exit(remote, NOCONNECTION)
-        for ref, watcher in crossings.monitors.items():
+        for ref, watcher in (crossings.monitors | crossings.asking).items():
             if process := find(watcher):
                 self._fire(process, ref, NOCONNECTION)
-        for ref, watched in crossings.watchers.items():
-            if process := find(watched):
-                process.related().watchers.pop(ref, None)
+        for ref, watched in (crossings.watchers | crossings.asked).items():
+            self._unwatch(watched, ref)
 
     def _of(self, node: str) -> Crossings:
         crossings = self._crossings.get(node)
@@ -271,7 +302,8 @@ class Router:
         else:
             self._runtime.dead_letter((signal.name, self._runtime.node), signal.message, "unknown_name")
 
-    def _alias_message(self, _peer: Peer, signal: control.SendAlias) -> None:
+    def _alias_message(self, peer: Peer, signal: control.SendAlias) -> None:
+        self._of(peer.identity.node).asking.pop(signal.alias.ref, None)
         self._runtime.send(signal.alias, signal.message)
 
     def _link(self, peer: Peer, signal: control.Link) -> None:
@@ -304,22 +336,43 @@ class Router:
         self._with(signal.target, lambda process: process.receive_exit_to(signal.source, signal.reason))
 
     def _monitor(self, peer: Peer, signal: control.Monitor) -> None:
+        watched = self._watch(peer, signal)
+        if watched is not None:
+            self._of(peer.identity.node).watchers[signal.ref] = watched.pid
+
+    def _ask(self, peer: Peer, signal: control.Ask) -> None:
+        asked = self._watch(peer, signal)
+        if asked is not None:
+            self._of(peer.identity.node).asked[signal.ref] = asked.pid
+            asked.deliver(signal.message)
+        else:
+            target = signal.target
+            nobody = target if isinstance(target, Pid) else (target, self._runtime.node)
+            self._runtime.dead_letter(nobody, signal.message, "noproc" if nobody is target else "unknown_name")
+
+    def _watch(self, peer: Peer, signal: control.Monitor | control.Ask) -> Process | None:
+        """Let a process of the peer's watch one that is here; who is watched, if it lives."""
         runtime, target = self._runtime, signal.target
         process = runtime.process(target) if isinstance(target, Pid) else runtime.names.holder(target)
         if process is None:
             peer.send(control.MonitorExit(target, signal.source, signal.ref, NOPROC))
-            return
+            return None
         address = target if isinstance(target, Pid) else (target, runtime.node)
         process.related().watchers[signal.ref] = (signal.source, address)
-        self._of(peer.identity.node).watchers[signal.ref] = process.pid
+        return process
 
     def _demonitor(self, peer: Peer, signal: control.Demonitor) -> None:
-        watched = self._of(peer.identity.node).watchers.pop(signal.ref, None)
+        watched = self._of(peer.identity.node).drop_watcher(signal.ref)
         if watched is not None:
-            self._with(watched, lambda process: process.related().watchers.pop(signal.ref, None))
+            self._unwatch(watched, signal.ref)
+
+    def _unwatch(self, watched: Pid, ref: Ref) -> None:
+        process = self._runtime.process(watched)
+        if process is not None and process.relations is not None:
+            process.relations.watchers.pop(ref, None)
 
     def _monitor_exit(self, peer: Peer, signal: control.MonitorExit) -> None:
-        self._of(peer.identity.node).monitors.pop(signal.ref, None)
+        self._of(peer.identity.node).drop_monitor(signal.ref)
         self._with(signal.target, lambda process: self._fire(process, signal.ref, signal.reason))
 
 
@@ -336,6 +389,8 @@ def _address(node: str, signal: Signal) -> Destination | None:
             return name, node
         case control.SendAlias(alias):
             return alias
+        case control.Ask(_, target):
+            return target if isinstance(target, Pid) else (target, node)
         case _:
             return None
 

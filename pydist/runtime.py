@@ -301,13 +301,36 @@ class Runtime(ProcessTable[Process]):
         if priority:
             source.hurry(ref)
         watched = target if type(target) is Pid else self.address(target)
+        self._watch(source, watched, ref)
+        return ref
+
+    def _watch(self, source: Process, watched: Target, ref: Ref) -> None:
         process = self.process(watched) if type(watched) is Pid else self._holder(watched)
         if process is not None:
             # The process that bears the name now is watched, whoever bears it later.
             source.watch(process, watched, ref)
         else:
             self._monitor_nobody(source, watched, ref)
-        return ref
+
+    def ask(self, source: Process, target: Target, ref: Ref, message: Any) -> None:
+        """Monitor `target`, let one message in by the alias of `ref`, which ends both, and send it a request.
+
+        Raises:
+            EncodeError, ConnectionFull, BadNodeName: as `send`; nothing was sent, and nothing is monitored.
+        """
+        source.mailbox.mark(ref)
+        source.open_alias(ref, "reply_demonitor")
+        if (target.node if isinstance(target, Pid) else target[1]) == self.node:
+            self._watch(source, target, ref)
+            self.send(target, message)
+            return
+        source.related().monitors[ref] = target
+        try:
+            self.outward.ask(source, target, ref, message)
+        except PydistError:
+            source.related().monitors.pop(ref, None)
+            source.close_alias(ref)
+            raise
 
     def _holder(self, address: RegisteredName) -> Process | None:
         return self.names.holder(address[0]) if address[1] == self.node else None

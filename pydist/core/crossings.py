@@ -21,6 +21,10 @@ class Crossings:
     """Monitors of local processes on remote ones: who watches."""
     watchers: dict[Ref, Pid] = attrs.field(factory=dict[Ref, Pid])
     """Monitors of remote processes on local ones: who is watched."""
+    asking: dict[Ref, Pid] = attrs.field(factory=dict[Ref, Pid])
+    """Requests of local processes to remote ones that are not answered: who asks. Monitors, but for their end."""
+    asked: dict[Ref, Pid] = attrs.field(factory=dict[Ref, Pid])
+    """Requests of remote processes to local ones that are not answered: who is asked."""
 
     def add_link(self, local: Pid, remote: Pid) -> None:
         """A link has been set up."""
@@ -29,3 +33,16 @@ class Crossings:
     def drop_link(self, local: Pid, remote: Pid) -> None:
         """A link is gone, or was never there."""
         self.links.pop((local, remote), None)
+
+    def has_monitor(self, ref: Ref) -> bool:
+        """Whether a local process has this monitor or request still, for all that the other end knows."""
+        return ref in self.monitors or ref in self.asking
+
+    def drop_monitor(self, ref: Ref) -> None:
+        """A monitor or request of a local process is over."""
+        if self.monitors.pop(ref, None) is None:
+            self.asking.pop(ref, None)
+
+    def drop_watcher(self, ref: Ref) -> Pid | None:
+        """A monitor or request of a remote process is over: whom it watched, if it was there."""
+        return self.watchers.pop(ref, None) or self.asked.pop(ref, None)

@@ -60,6 +60,8 @@ class Flag(enum.IntFlag):
 
     SIGNALS = 1
     """The signals of version 1."""
+    REQUESTS = 32
+    """The signal ASK."""
 
 
 MANDATORY: Final = Flag.SIGNALS

@@ -146,10 +146,14 @@ async def call(
     pid = process.pid
     if target == pid or (type(target) is not Pid and is_self(process, runtime, target)):
         raise calling_self(server, request)
-    ref = process.ask(target) or open_request(process, runtime, target)
-    try:
-        node = target.node if type(target) is Pid else node_of(target)  # written out, as above: calls are in a hurry
+    node = target.node if type(target) is Pid else node_of(target)  # written out, as above: calls are in a hurry
+    ref = process.ask(target)
+    if ref is None:
+        ref = runtime.new_ref()
+        runtime.ask(process, target, ref, Call(Caller(pid, ref, timeout, node), request))
+    else:
         send(target, Call(Caller(pid, ref, timeout, node), request))
+    try:
         answer: Any = await receive(ref, timeout)
     except TimeoutError:
         answer = give_up(process, ref)
@@ -207,11 +211,6 @@ def is_self(process: Process, runtime: Runtime, target: Pid | RegisteredName) ->
     if isinstance(target, Pid):
         return target is process.pid or (target.number == process.pid.number and target == process.pid)
     return target[1] == runtime.node and runtime.names.holder(target[0]) is process
-
-
-def open_request(process: Process, runtime: Runtime, target: Pid | RegisteredName) -> Ref:
-    """Monitor whom is asked, and let one reply in that carries the same reference: it ends both, as a `Down` does."""
-    return runtime.monitor(process, target, "reply_demonitor")
 
 
 def give_up(process: Process, ref: Ref) -> Any:

@@ -34,12 +34,11 @@ from pydist.gen.calls import (
     give_up,
     nobody,
     node_of,
-    open_request,
     too_late,
 )
 from pydist.mailbox import MISSING
 from pydist.message import Asks
-from pydist.messaging import acting, check_timeout, receive, send
+from pydist.messaging import acting, check_timeout, receive
 from pydist.primitives import self_pid
 from pydist.terms import NOPROC, Down, Pid, Ref, RegisteredName
 
@@ -123,13 +122,9 @@ def begin_request(envelope: type[Any], server: Server, request: Asks[Any, R], ti
         ref = runtime.new_ref()
         process.admit(Down(ref, process.pid, NOPROC))  # as OTP does; however full the mailbox is
         return RequestId(process.pid, ref, server, target, request)
-    ref = open_request(process, runtime, target)
+    ref = runtime.new_ref()
     caller = Caller(process.pid, ref, timeout, node_of(target), runtime.loop.time())
-    try:
-        send(target, envelope(caller, request))
-    except BaseException:
-        give_up(process, ref)
-        raise
+    runtime.ask(process, target, ref, envelope(caller, request))
     return RequestId(process.pid, ref, server, target, request)
 
 

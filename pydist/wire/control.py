@@ -30,6 +30,7 @@ EXIT_TO: Final = 14
 MONITOR: Final = 20
 DEMONITOR: Final = 21
 MONITOR_EXIT: Final = 22
+ASK: Final = 23
 # 30 and up are kept for remote spawns.
 
 
@@ -129,6 +130,19 @@ class MonitorExit:
     reason: Reason
 
 
+@attrs.frozen
+class Ask:
+    """A :class:`Monitor` and a message to the same process, which the first message to the alias of `ref` ends.
+
+    Both nodes know from that message that there is nothing to take back, and no :class:`Demonitor` follows.
+    """
+
+    source: Pid
+    target: Pid | str
+    ref: Ref
+    message: Any
+
+
 @attrs.define
 class Messages:
     """A run of messages to one process, as received. Made once for each run: left unfrozen because that is faster."""
@@ -139,12 +153,23 @@ class Messages:
 
 
 Signal: TypeAlias = (
-    Send | SendName | SendAlias | Link | Unlink | UnlinkAck | Exit | ExitTo | Monitor | Demonitor | MonitorExit
+    Send | SendName | SendAlias | Link | Unlink | UnlinkAck | Exit | ExitTo | Monitor | Demonitor | MonitorExit | Ask
 )
 """What can be sent."""
 
 Incoming: TypeAlias = (
-    Messages | SendName | SendAlias | Link | Unlink | UnlinkAck | Exit | ExitTo | Monitor | Demonitor | MonitorExit
+    Messages
+    | SendName
+    | SendAlias
+    | Link
+    | Unlink
+    | UnlinkAck
+    | Exit
+    | ExitTo
+    | Monitor
+    | Demonitor
+    | MonitorExit
+    | Ask
 )
 """What can arrive: as :data:`Signal`, with runs in place of single messages."""
 
@@ -226,12 +251,13 @@ _BEFORE_TERM: Final[dict[type, Callable[[Any], list[int | str]]]] = {
     Exit: lambda s: [EXIT, s.source.number, s.target.number],
     ExitTo: lambda s: [EXIT_TO, s.source.number, s.target.number],
     MonitorExit: lambda s: [MONITOR_EXIT, _address(s.source), s.target.number, s.ref.number],
+    Ask: lambda s: [ASK, s.source.number, _address(s.target), s.ref.number],
 }
 
 
 def term_of(signal: Signal) -> Any:
     """The message or reason that the signal carries. Only for those of which :func:`carries_term` is true."""
-    return signal.message if isinstance(signal, Send | SendName | SendAlias) else signal.reason  # type: ignore[union-attr]  # see above
+    return signal.message if isinstance(signal, Send | SendName | SendAlias | Ask) else signal.reason  # type: ignore[union-attr]  # see above
 
 
 def carries_term(signal: Signal) -> bool:
@@ -251,7 +277,7 @@ def snapshot(signal: Signal, encoder: Encoder) -> tuple[Signal, int]:
     if not carries_term(signal):
         return signal, _OVERHEAD
     encoded = Encoded(encoder.encode(term_of(signal)))
-    field = "message" if isinstance(signal, Send | SendName | SendAlias) else "reason"
+    field = "message" if isinstance(signal, Send | SendName | SendAlias | Ask) else "reason"
     frozen = attrs.evolve(cast("Any", signal), **{field: encoded})
     return cast("Signal", frozen), _OVERHEAD + len(encoded.data)
 
@@ -298,6 +324,7 @@ class SignalReader:
             MONITOR: (Monitor, (peer.pid, local.address, peer.ref)),
             DEMONITOR: (Demonitor, (peer.pid, local.address, peer.ref)),
             MONITOR_EXIT: (MonitorExit, (peer.address, local.pid, local.ref, _term)),
+            ASK: (Ask, (peer.pid, local.address, peer.ref, _term)),
         }
 
     def read(self, frame: bytes) -> list[Incoming]:
