@@ -19,7 +19,7 @@ from pydist.runtime import Runtime
 from pydist.spinner import Spinner
 from pydist.terms import NodeDown, NodeName, NodeUp
 from pydist.transport import Network
-from pydist.wire.control import Incoming, Signal
+from pydist.wire.control import Signal
 
 FAILURES_KEPT: Final = 1000
 
@@ -35,6 +35,7 @@ class Cluster:
         self.up = self._table.up
         self.failures: dict[str, str] = {}
         self.router = Router(runtime, self)
+        self.deliver = self.router.deliver
         self.door = Door(settings, self)
         self._runtime = runtime
         self._clock = settings.env.clock
@@ -125,10 +126,6 @@ class Cluster:
         """A connection is lost."""
         self._perform(self._table.disconnected(peer.identity.node, peer, reason))
 
-    def deliver(self, peer: Peer, signal: Incoming) -> None:
-        """A signal has come."""
-        self.router.deliver(peer, signal)
-
     def delivered(self) -> None:
         """All signals of one read have been delivered."""
         self._runtime.scheduler.run_batch()
@@ -153,9 +150,9 @@ class Cluster:
                     log.info("node_up", node=node, here=self._runtime.node)
                     self._tell(NodeUp(node))
                     self.router.connected(link, waiting)
-                case Down(node, _, reason):
+                case Down(node, link, reason):
                     log.warning("node_down", node=node, here=self._runtime.node, reason=reason)
-                    self.router.disconnected(node)
+                    self.router.disconnected(link)
                     self._tell(NodeDown(node, reason))
                 case Undelivered(node, waiting, reason):
                     self._keep_failure(node, reason)

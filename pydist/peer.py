@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import attrs
 
 from pydist.core.connection import Connection
+from pydist.core.crossings import Crossings
 from pydist.core.handshake import SETUP_TIME, Flag, Identity
 from pydist.core.ticker import INTENSITY, NET_TICKTIME
 from pydist.env import Env
@@ -102,6 +103,8 @@ class Peer(asyncio.Protocol):
             intensity=settings.intensity,
             frame_limit=settings.frame_limit,
         )
+        self.crossings = Crossings()
+        """The owner's notes of what crosses this connection."""
         self._outbox = self.connection.outbox
         self._timer: asyncio.TimerHandle | None = None
         transport.set_write_buffer_limits(high=settings.busy_limit)

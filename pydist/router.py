@@ -54,7 +54,6 @@ class Router:
         self._runtime = runtime
         self._connections = connections
         self._up = connections.up
-        self._crossings: dict[str, Crossings] = {}
         self._inward: dict[type, Callable[[Peer, Any], None]] = {
             control.Messages: self._messages,
             control.SendName: self._named_message,
@@ -90,9 +89,9 @@ class Router:
         """A message to an alias; the reply to a request ends it."""
         node = target.pid.node
         self._send(node, control.SendAlias(target, message))
-        crossings = self._crossings.get(node)
-        if crossings is not None and target.ref in crossings.asked:
-            self._unwatch(crossings.asked.pop(target.ref), target.ref)
+        peer = self._up.get(node)
+        if peer is not None and target.ref in peer.crossings.asked:
+            self._unwatch(peer.crossings.asked.pop(target.ref), target.ref)
 
     def link(self, source: Process, target: Pid) -> None:
         """A link of `source`, set up at this end already."""
@@ -119,7 +118,7 @@ class Router:
         """A monitor that is no longer in its owner's table."""
         node = target.node if isinstance(target, Pid) else target[1]
         peer = self._up.get(node)
-        if peer is None or self._of(node).has_monitor(ref):
+        if peer is None or peer.crossings.has_monitor(ref):
             self._send(node, control.Demonitor(source, _bare(target), ref))
 
     def ask(self, source: Process, target: Target, ref: Ref, message: Any) -> None:
@@ -152,8 +151,8 @@ class Router:
 
     def watched_from(self, node: str, ref: Ref) -> bool:
         """Whether a process there still monitors one here by this reference."""
-        crossings = self._crossings.get(node)
-        return crossings is not None and (ref in crossings.asked or ref in crossings.watchers)
+        peer = self._up.get(node)
+        return peer is not None and peer.crossings.has_watcher(ref)
 
     def nodes(self) -> list[str]:
         """The names of all connected nodes."""
@@ -180,7 +179,7 @@ class Router:
             self._refuse(peer.identity.node, signal, NOPROC)  # a process of that node's earlier life
             return
         peer.send(signal)
-        self._note(self._of(peer.identity.node), signal)
+        self._note(peer.crossings, signal)
 
     def _note(self, crossings: Crossings, signal: Signal) -> None:
         """Enter into the table what crosses with this signal, and strike out what ends with it."""
@@ -258,11 +257,9 @@ class Router:
         for signal in waiting:
             self._refuse(node, signal, NOCONNECTION)
 
-    def disconnected(self, node: str) -> None:
+    def disconnected(self, peer: Peer) -> None:
         """The connection is lost: its links and monitors end with `NOCONNECTION`."""
-        crossings = self._crossings.pop(node, None)
-        if crossings is None:
-            return
+        crossings, peer.crossings = peer.crossings, Crossings()
         find = self._runtime.process
         for local, remote in crossings.links:
             if process := find(local):
@@ -272,12 +269,6 @@ class Router:
                 self._fire(process, ref, NOCONNECTION)
         for ref, watched in (crossings.watchers | crossings.asked).items():
             self._unwatch(watched, ref)
-
-    def _of(self, node: str) -> Crossings:
-        crossings = self._crossings.get(node)
-        if crossings is None:
-            crossings = self._crossings[node] = Crossings()
-        return crossings
 
     # -- inward: from a peer
 
@@ -303,7 +294,7 @@ class Router:
             self._runtime.dead_letter((signal.name, self._runtime.node), signal.message, "unknown_name")
 
     def _alias_message(self, peer: Peer, signal: control.SendAlias) -> None:
-        self._of(peer.identity.node).asking.pop(signal.alias.ref, None)
+        peer.crossings.asking.pop(signal.alias.ref, None)
         self._runtime.send(signal.alias, signal.message)
 
     def _link(self, peer: Peer, signal: control.Link) -> None:
@@ -312,7 +303,7 @@ class Router:
             peer.send(control.Exit(signal.target, signal.source, NOPROC))
             return
         process.related().link_received(signal.source)
-        self._of(peer.identity.node).add_link(signal.target, signal.source)
+        peer.crossings.add_link(signal.target, signal.source)
 
     def _unlink(self, peer: Peer, signal: control.Unlink) -> None:
         self._with(signal.target, lambda process: process.receive_unlink(signal.source))
@@ -326,10 +317,10 @@ class Router:
     def _drop_if_unlinked(self, peer: Peer, local: Pid, remote: Pid) -> None:
         process = self._runtime.process(local)
         if process is None or process.relations is None or remote not in process.relations.links:
-            self._of(peer.identity.node).drop_link(local, remote)
+            peer.crossings.drop_link(local, remote)
 
     def _exit(self, peer: Peer, signal: control.Exit) -> None:
-        self._of(peer.identity.node).drop_link(signal.target, signal.source)
+        peer.crossings.drop_link(signal.target, signal.source)
         self._with(signal.target, lambda process: process.receive_exit(signal.source, signal.reason))
 
     def _exit_to(self, _peer: Peer, signal: control.ExitTo) -> None:
@@ -338,12 +329,12 @@ class Router:
     def _monitor(self, peer: Peer, signal: control.Monitor) -> None:
         watched = self._watch(peer, signal)
         if watched is not None:
-            self._of(peer.identity.node).watchers[signal.ref] = watched.pid
+            peer.crossings.watchers[signal.ref] = watched.pid
 
     def _ask(self, peer: Peer, signal: control.Ask) -> None:
         asked = self._watch(peer, signal)
         if asked is not None:
-            self._of(peer.identity.node).asked[signal.ref] = asked.pid
+            peer.crossings.asked[signal.ref] = asked.pid
             asked.deliver(signal.message)
         else:
             target = signal.target
@@ -362,7 +353,7 @@ class Router:
         return process
 
     def _demonitor(self, peer: Peer, signal: control.Demonitor) -> None:
-        watched = self._of(peer.identity.node).drop_watcher(signal.ref)
+        watched = peer.crossings.drop_watcher(signal.ref)
         if watched is not None:
             self._unwatch(watched, signal.ref)
 
@@ -372,7 +363,7 @@ class Router:
             process.relations.watchers.pop(ref, None)
 
     def _monitor_exit(self, peer: Peer, signal: control.MonitorExit) -> None:
-        self._of(peer.identity.node).drop_monitor(signal.ref)
+        peer.crossings.drop_monitor(signal.ref)
         self._with(signal.target, lambda process: self._fire(process, signal.ref, signal.reason))
 
 

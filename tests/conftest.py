@@ -120,8 +120,10 @@ def leftovers() -> Leftovers:
         for node in nodes:
             assert node._cluster is not None
             assert node._runtime is not None
-            for crossings in node._cluster.router._crossings.values():
+            for peer in node._cluster.up.values():
+                crossings = peer.crossings
                 found += [*crossings.links, *crossings.monitors, *crossings.watchers]
+                found += [*crossings.asking, *crossings.asked]
             for process in node._runtime.table.values():
                 if process.relations is not None:
                     found += [*process.relations.links, *process.relations.monitors, *process.relations.watchers]

@@ -43,6 +43,10 @@ class Crossings:
         if self.monitors.pop(ref, None) is None:
             self.asking.pop(ref, None)
 
+    def has_watcher(self, ref: Ref) -> bool:
+        """Whether a remote process still has this monitor or request, for all that is known here."""
+        return ref in self.watchers or ref in self.asked
+
     def drop_watcher(self, ref: Ref) -> Pid | None:
         """A monitor or request of a remote process is over: whom it watched, if it was there."""
         return self.watchers.pop(ref, None) or self.asked.pop(ref, None)
