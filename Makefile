@@ -15,9 +15,9 @@ help: ## show the targets
 run: $(INSTALLED) ## start the example: three nodes on this machine, and a page to publish and watch video
 	@$(BIN)/python -m examples.sfu $(ARGS)
 
-test: $(INSTALLED) ## run all tests, those with real browsers and Erlang nodes too
+test: $(INSTALLED) ## run all tests, with real browsers and Erlang nodes, and on pure Python; or those of ARGS
 	@.ci/packages erl:erlang-base epmd:erlang-base chromium:chromium
-	@PYDIST_PURE=1 $(BIN)/python -m pytest -q -m twin $(ARGS)
+	@$(if $(ARGS),,PYDIST_PURE=1 $(BIN)/python -m pytest -q -m twin)
 	@$(BIN)/python -m pytest $(ARGS)
 
 check: $(INSTALLED) ## check format, lint, types and the import law

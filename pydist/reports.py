@@ -17,6 +17,7 @@ Nothing here raises, whatever the log does: no report may keep anybody from hear
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final, Literal, Protocol, TypeAlias
 
@@ -162,7 +163,7 @@ def terminate_report(
     reason: Reason,
     *,
     behaviour: str,
-    state: Any,
+    state: Callable[[], Any],
     last_message: Any = MISSING,
     client: Pid | None = None,
 ) -> None:
@@ -172,7 +173,7 @@ def terminate_report(
         server: its process.
         reason: why; a `Crash` shows its traceback.
         behaviour: "GenServer", "GenStatem".
-        state: as `format_status` gives it.
+        state: gives it as `format_status` does; not called if nothing is reported.
         last_message: the one it was at; none for `MISSING`.
         client: who waits for the answer to that message.
     """
@@ -182,7 +183,7 @@ def terminate_report(
         "behaviour": behaviour,
         **_who(server),
         "reason": reason,
-        "state": state,
+        "state": state(),
         "client": client,
     }
     if last_message is not MISSING:

@@ -165,7 +165,7 @@ def test_an_error_that_goes_to_who_waits_for_it_is_not_reported_too(logs: list[E
 async def test_a_terminate_report_says_what_the_server_was_at(logs: list[EventDict]) -> None:
     reason, client = Crash("ValueError", "boom", "Traceback"), Pid("a@host", 7, 1)
     reports.terminate_report(
-        current(), reason, behaviour="GenServer", state={"value": 3}, last_message="ask", client=client
+        current(), reason, behaviour="GenServer", state=lambda: {"value": 3}, last_message="ask", client=client
     )
     assert logs == [
         {
@@ -189,7 +189,7 @@ async def test_a_terminate_report_says_what_the_server_was_at(logs: list[EventDi
 def test_a_server_that_ends_as_it_should_is_not_reported(reason: Any, logs: list[EventDict]) -> None:
     @in_process
     async def body() -> None:
-        reports.terminate_report(current(), reason, behaviour="GenServer", state=None)
+        reports.terminate_report(current(), reason, behaviour="GenServer", state=lambda: None)
         assert logs == []
 
     body()
@@ -265,7 +265,7 @@ async def test_a_log_that_fails_ends_nobody_who_reports() -> None:
     try:
         reports.supervisor_report(current(), "start_error", "boom", Spec())
         reports.progress_report(current(), Spec(), None)
-        reports.terminate_report(current(), "boom", behaviour="GenServer", state=None)
+        reports.terminate_report(current(), "boom", behaviour="GenServer", state=lambda: None)
         reports.unexpected_message(current(), "hello")
         reports.resists_exit(current(), "boom")
     finally:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import ast
 import inspect
+import os
+import shutil
 from pathlib import Path
 
 import pytest
 
 import pydist
+from pydist.speedups import native
 
 SOURCE = Path(pydist.__file__).parent
 
@@ -25,3 +28,9 @@ def test_help_says_the_same_of_the_twin_as_of_its_python(file: str, name: str) -
     ]
 
     assert inspect.getdoc(getattr(pydist, name)) == texts[-1]
+
+
+def test_where_there_is_a_compiler_the_twin_was_built() -> None:
+    """It is optional, so an installation in which it failed to build goes on without a word."""
+    if "PYDIST_PURE" not in os.environ and shutil.which("cc"):
+        assert native is not None

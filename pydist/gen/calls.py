@@ -209,7 +209,7 @@ def node_of(target: Pid | RegisteredName) -> str:
 def is_self(process: Process, runtime: Runtime, target: Pid | RegisteredName) -> bool:
     """Whether `process` would ask itself."""
     if isinstance(target, Pid):
-        return target is process.pid or (target.number == process.pid.number and target == process.pid)
+        return target == process.pid
     return target[1] == runtime.node and runtime.names.holder(target[0]) is process
 
 

@@ -27,10 +27,11 @@ from collections.abc import Awaitable, Callable, Coroutine
 from inspect import isawaitable
 from typing import Any, Final, NoReturn, TypeAlias, TypeGuard, TypeVar
 
+from pydist import reports
 from pydist.core.shown import shown
 from pydist.errors import AlreadyStarted, Exit, StartError
 from pydist.gen.addresses import Name, Via, holder
-from pydist.gen.calls import Caller, reply
+from pydist.gen.calls import Call, Caller, reply
 from pydist.message import Message
 from pydist.messaging import acting, check_timeout, current, receive, send
 from pydist.primitives import (
@@ -261,6 +262,19 @@ async def failed(error: CancelledError | Exception, terminate: Terminate, report
     """A handler has raised `error`: clean up. Not on an exit signal, which only ends a process that does not trap."""
     if not current().dying:
         await _clean_up(_reason_of(error), terminate, report)
+
+
+def report_end(behaviour: str, message: Any, state: Callable[[], Any], reason: Reason) -> None:
+    """Report that a behaviour ends at `message`; not for an ordinary reason, and `state` is not called then."""
+    client = message.caller.pid if type(message) is Call else None
+    reports.terminate_report(
+        current(), reason, behaviour=behaviour, state=state, last_message=asked_in(message), client=client
+    )
+
+
+def asked_in(message: Any) -> Any:
+    """A message as reports show it: of a call what is asked, since they tell the client apart."""
+    return message.request if type(message) is Call else message
 
 
 async def _clean_up(reason: Reason, terminate: Terminate, report: Report) -> None:

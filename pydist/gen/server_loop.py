@@ -8,16 +8,15 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, ClassVar, Final, NoReturn, Protocol
 
-from pydist import reports
 from pydist.core.shown import shown
 from pydist.gen.calls import Call, Caller, Cast, reply
-from pydist.gen.lifecycle import NO_REPLY, Starter, Stop, failed, stopped, tells_to_end
+from pydist.gen.lifecycle import NO_REPLY, Starter, Stop, asked_in, failed, report_end, stopped, tells_to_end
 from pydist.gen.sys_handling import Inspectable, SystemSide
 from pydist.gen.sys_requests import System
 from pydist.mailbox import MISSING
 from pydist.message import Request
 from pydist.messaging import current, receive
-from pydist.terms import Pid, Reason, is_silent
+from pydist.terms import Pid, Reason
 
 TIMEOUT: Final = object()
 """Stands for the message that has not come in time."""
@@ -159,27 +158,16 @@ async def _begin(server: Handlers, init: Callable[[], Awaitable[object]]) -> Non
 async def _stop(server: Handlers, stop: Stop, message: Any) -> NoReturn:
     if type(message) is Call:
         stop.caller = message.caller
-    await stopped(stop, server.terminate, partial(_report, server, message))
+    await stopped(stop, server.terminate, _report(server, message))
+
+
+def _report(server: Handlers, message: Any) -> Callable[[Reason], None]:
+    return partial(report_end, server.behaviour, message, server.system_show_state)
 
 
 async def _fail(server: Handlers, error: CancelledError | Exception, message: Any) -> None:
-    current().last_message = _shown(message)
-    await failed(error, server.terminate, partial(_report, server, message))
-
-
-def _report(server: Handlers, message: Any, reason: Reason) -> None:
-    if is_silent(reason):
-        return
-    client = message.caller.pid if type(message) is Call else None
-    state = server.system_show_state()
-    reports.terminate_report(
-        current(), reason, behaviour=server.behaviour, state=state, last_message=_shown(message), client=client
-    )
-
-
-def _shown(message: Any) -> Any:
-    """A message as reports show it: of a call what is asked, since the report tells the client apart."""
-    return message.request if type(message) is Call else message
+    current().last_message = asked_in(message)
+    await failed(error, server.terminate, _report(server, message))
 
 
 def _expect_none(server: Handlers, handler: str, result: object) -> None:

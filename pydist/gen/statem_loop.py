@@ -9,20 +9,19 @@ from typing import Any, Final, Generic, Never, NoReturn, Protocol, TypeVar
 
 import attrs
 
-from pydist import reports
 from pydist.core.shown import shown
 from pydist.core.statem import Callback, CancelTimer, Effect, End, Reply, StartTimer, StateMachine
 from pydist.core.transition import KEEP, Transition
 from pydist.errors import BadTransition
 from pydist.gen.calls import Call, Cast, reply
-from pydist.gen.lifecycle import NO_REPLY, Starter, Stop, failed, stopped, tells_to_end
+from pydist.gen.lifecycle import NO_REPLY, Starter, Stop, asked_in, failed, report_end, stopped, tells_to_end
 from pydist.gen.statem_answers import Answer, Event, Info, keep_state, stop_machine
 from pydist.gen.sys_handling import SystemSide, formatted
 from pydist.gen.sys_requests import System
 from pydist.mailbox import MISSING
 from pydist.messaging import acting, current, receive
 from pydist.send_later import cancel_timer, start_timer
-from pydist.terms import Pid, Reason, Ref, Timeout, is_silent
+from pydist.terms import Pid, Reason, Ref, Timeout
 
 S = TypeVar("S")
 D = TypeVar("D")
@@ -61,7 +60,7 @@ async def serve(
     except Stop as stop:
         await stopped(stop, driver.terminate, driver.report)
     except (CancelledError, Exception) as error:
-        current().last_message = driver.event
+        current().last_message = asked_in(driver.event)
         await failed(error, driver.terminate, driver.report)
         raise
 
@@ -163,13 +162,7 @@ class _Driver(Generic[S, D]):
 
     def report(self, reason: Reason) -> None:
         """The machine ends."""
-        if is_silent(reason):
-            return
-        client = self.event.caller.pid if type(self.event) is Call else None
-        state = self.system_show_state()
-        reports.terminate_report(
-            current(), reason, behaviour=BEHAVIOUR, state=state, last_message=self.event, client=client
-        )
+        report_end(BEHAVIOUR, self.event, self.system_show_state, reason)
 
     def system_get_state(self) -> tuple[S, D]:
         return self._machine.state, self._machine.data
