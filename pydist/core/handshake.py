@@ -45,7 +45,7 @@ from pydist.wire.control import Home
 from pydist.wire.framing import SHORT, FrameBuffer
 
 MAGIC: Final = b"pydist"
-VERSION: Final = 1
+VERSION: Final = 2
 OLDEST_VERSION: Final = 1
 MESSAGE_LIMIT: Final = 1024
 SETUP_TIME: Final = 5.0
@@ -56,15 +56,27 @@ _CHALLENGE: Final = Struct(f">1sBQI{NONCE_SIZE}sB")
 
 
 class Flag(enum.IntFlag):
-    """What a node can do. Both sides' flags are intersected."""
+    """What a node can do. What both sides can is what counts, but for what a node says of itself alone."""
 
     SIGNALS = 1
     """The signals of version 1."""
+    FRAGMENTS = 2
+    """Large messages cross in pieces, between which others may pass."""
+    COMPRESSION = 4
+    """Frames may be compressed."""
+    CREDIT = 8
+    """A bounded mailbox tells those who send to it from afar how much room there is."""
+    HIDDEN = 16
+    """Of itself alone: a node that is no member of the cluster, for those that count its members."""
     REQUESTS = 32
     """The signal ASK."""
 
 
 MANDATORY: Final = Flag.SIGNALS
+OFFERED: Final = Flag.SIGNALS | Flag.REQUESTS
+"""What a node of this program can do."""
+_OF_ITSELF: Final = Flag.HIDDEN
+_VERSION_1: Final = Flag.SIGNALS
 
 
 class Status(enum.IntEnum):
@@ -126,12 +138,16 @@ _KINDS: Final = {
 
 @attrs.frozen
 class Identity:
-    """Who a node is: its name, its incarnation, what it can do."""
+    """Who a node is: its name, its incarnation, what it can do.
+
+    Of a peer, `flags` are those that both sides have, and `version` is the one that both speak.
+    """
 
     node: str
     creation: int
-    flags: Flag = MANDATORY
+    flags: Flag = OFFERED
     version: int = VERSION
+    hidden: bool = False
 
     @property
     def home(self) -> Home:
@@ -354,14 +370,17 @@ class Handshake:
             raise HandshakeError(
                 f"the peer speaks version {version}, we speak {OLDEST_VERSION} to {self._local.version}"
             )
-        common = self._local.flags & flags
+        told = flags & _VERSION_1 if agreed == 1 else Flag(flags)
+        common = self._local.flags & told & ~_OF_ITSELF
         if missing := MANDATORY & ~common:
             raise HandshakeError(f"the peer lacks {missing.name}, without which we can't talk")
-        return Identity(_node_name(name), creation, common, agreed), nonce
+        return Identity(_node_name(name), creation, common, agreed, hidden=Flag.HIDDEN in told), nonce
 
     def _say_identity(self, layout: Struct, kind: bytes, version: int) -> None:
-        name = self._local.node.encode()
-        head = layout.pack(kind, version, self._local.flags, self._local.creation, self._nonce, len(name))
+        local = self._local
+        name = local.node.encode()
+        flags = local.flags | Flag.HIDDEN if local.hidden else local.flags
+        head = layout.pack(kind, version, flags, local.creation, self._nonce, len(name))
         self._transcript += self._say(head + name)
 
     def _say(self, message: bytes) -> bytes:

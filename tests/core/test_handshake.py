@@ -113,30 +113,74 @@ def test_what_comes_behind_the_last_message_belongs_to_the_connection() -> None:
     assert b.receive_data(a.data_to_send() + b"more", 0.0) == [Established(A, b"more")]
 
 
-def test_flags_are_intersected_and_the_lower_version_is_agreed() -> None:
-    newer = Identity("a@h", 1, Flag(0b1011), 7)
-    other = Identity("b@h", 2, Flag(0b0111), 1)
-    a, b = initiator(newer), acceptor(other)
-    assert to_decision(a, b) == [Decide(Identity("a@h", 1, Flag(0b0011), 1))]
-    b.decide(Status.OK, 0.0)
-    assert step(b, a) == [Established(Identity("b@h", 2, Flag(0b0011), 1), b"")]
+def agreed(at_a: Identity, at_b: Identity) -> tuple[Identity, Identity]:
+    """What each of two nodes holds the other for, as the one that dialled sees it first."""
+    a, b = initiator(at_a, dialled=at_b.node), acceptor(at_b)
+    match to_decision(a, b), b.decide(Status.OK, 0.0), step(b, a):
+        case [Decide(initiators)], _, [Established(acceptors, b"")]:
+            return acceptors, initiators
+        case events:
+            raise AssertionError(events)
+
+
+def test_flags_are_intersected_and_those_that_are_not_known_do_not_matter() -> None:
+    newer = Identity("a@h", 1, Flag(1 << 63 | 0b0100_0011), 7)
+    other = Identity("b@h", 2, Flag(0b0010_0111))
+    assert agreed(newer, other) == (Identity("b@h", 2, Flag(0b0011)), Identity("a@h", 1, Flag(0b0011)))
+
+
+ALL = ~Flag(0)
+OLD_A = Identity("a@h", 1, Flag.SIGNALS, 1)
+OLD_B = Identity("b@h", 2, Flag.SIGNALS, 1)
+
+
+def test_two_nodes_of_version_2_agree_on_it() -> None:
+    assert agreed(A, B) == (B, A)
+    assert (A.version, B.version) == (2, 2)
+
+
+def test_a_node_of_version_1_and_one_of_version_2_agree_on_version_1_and_its_flags() -> None:
+    assert agreed(A, OLD_B) == (OLD_B, OLD_A)
+    assert agreed(OLD_A, B) == (OLD_B, OLD_A)
+
+
+def test_a_peer_of_version_1_has_no_flags_of_version_2_whatever_it_sets() -> None:
+    for liar, honest in ((Identity("a@h", 1, ALL, 1), B), (Identity("a@h", 1, ALL, 1, hidden=True), B)):
+        assert agreed(liar, honest)[1] == OLD_A
+    assert agreed(A, Identity("b@h", 2, ALL, 1))[0] == OLD_B
+
+
+def test_each_side_says_of_itself_alone_that_it_is_hidden() -> None:
+    hidden_a, hidden_b = Identity("a@h", 1, hidden=True), Identity("b@h", 2, hidden=True)
+    assert agreed(hidden_a, B) == (B, hidden_a)
+    assert agreed(A, hidden_b) == (hidden_b, A)
+    assert agreed(hidden_a, hidden_b) == (hidden_b, hidden_a)
 
 
 def mac(text: bytes) -> str:
     return hmac.new(b"secret", text, "sha256").hexdigest()
 
 
-def test_golden_bytes() -> None:
-    a, b = initiator(), acceptor()
+@pytest.mark.parametrize(
+    ("version", "proven"),
+    [
+        (1, "77df927380e742dacb1b6b2c46727cc322d2d9d8d8145de7f53914fcd1baccf2"),
+        (2, "a3d481fcfb65394aa627e9bb56881273129c6bb7c15b27079aeebfb7c75e3cc4"),
+    ],
+)
+def test_golden_bytes(version: int, proven: str) -> None:
+    flags = {1: Flag.SIGNALS, 2: Flag.SIGNALS | Flag.FRAGMENTS}[version]
+    a, b = initiator(Identity("a@h", 1, flags, version)), acceptor(Identity("b@h", 2, flags, version))
     hello = a.data_to_send()
-    assert hello.hex() == "003770796469737401000000000000000100000001" + "41" * 32 + "03614068"
+    says = f"{version:02x}{flags:016x}"
+    assert hello.hex() == "0037707964697374" + says + "00000001" + "41" * 32 + "03614068"
     b.receive_data(hello, 0.0)
     challenge = b.data_to_send()
-    assert challenge.hex() == "00324301000000000000000100000002" + "42" * 32 + "03624068"
+    assert challenge.hex() == "003243" + says + "00000002" + "42" * 32 + "03624068"
     a.receive_data(challenge, 0.0)
     proof = a.data_to_send()
     assert proof.hex() == "002150" + mac(b"initiator" + hello + challenge)
-    assert proof.hex() == "00215077df927380e742dacb1b6b2c46727cc322d2d9d8d8145de7f53914fcd1baccf2"
+    assert proof.hex() == "002150" + proven
     b.receive_data(proof, 0.0)
     b.decide(Status.ALIVE, 0.0)
     status = b.data_to_send()
@@ -217,15 +261,15 @@ def test_a_peer_without_a_mandatory_flag_is_refused() -> None:
 
 def test_a_version_that_is_too_old_is_refused() -> None:
     a, b = initiator(Identity("a@h", 1, version=0)), acceptor()
-    refused(lambda: step(a, b), "the peer speaks version 0, we speak 1 to 1", b)
+    refused(lambda: step(a, b), "the peer speaks version 0, we speak 1 to 2", b)
 
 
 def test_an_answer_in_a_version_that_was_not_offered_is_refused() -> None:
     a, b = initiator(), acceptor()
     step(a, b)
     challenge = bytearray(b.data_to_send())
-    challenge[3] = 2
-    refused(lambda: a.receive_data(bytes(challenge), 0.0), "the peer speaks version 2", a)
+    challenge[3] = 3
+    refused(lambda: a.receive_data(bytes(challenge), 0.0), "the peer speaks version 3", a)
 
 
 @pytest.mark.parametrize("name", [b"nohost", b"a@", b"@h", b"a b@h", b"\xff@h", b""])
