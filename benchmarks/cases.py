@@ -66,6 +66,7 @@ CASES: Final = (
     Case("remote_call_us", "us", 10_000, microseconds_each),
     Case("remote_oneway_int_per_s", "messages/s", 300_000, per_second),
     Case("remote_oneway_map_per_s", "messages/s", 250_000, per_second),
+    Case("remote_oneway_message_per_s", "messages/s", 250_000, per_second),
     Case("remote_oneway_1k_per_s", "messages/s", 150_000, per_second),
     Case("remote_1m_MB_per_s", "MB/s", 1_000, megabytes_per_second),
     Case("remote_call_50_per_s", "calls/s", 50_000, per_second),

@@ -13,6 +13,7 @@ from typing import Final
 
 from benchmarks import local_cases, remote_cases
 from benchmarks.cases import MEBIBYTE
+from benchmarks.workers import Reading
 from pydist import run
 
 Work = Callable[[int], Awaitable[int]]
@@ -37,6 +38,7 @@ def remote(node: str) -> dict[str, Work]:
         "remote_call_us": partial(remote_cases.remote_call, node),
         "remote_oneway_int_per_s": partial(remote_cases.remote_oneway_ints, node),
         "remote_oneway_map_per_s": partial(oneway, message=A_MAP),
+        "remote_oneway_message_per_s": partial(oneway, message=Reading(b"temperature", 21.5, 1_764_061_200)),
         "remote_oneway_1k_per_s": partial(oneway, message=b"x" * 1024),
         "remote_1m_MB_per_s": partial(remote_cases.remote_bursts, node, message=b"x" * MEBIBYTE),
         "remote_call_50_per_s": partial(remote_cases.remote_call_50, node),

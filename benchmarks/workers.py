@@ -7,7 +7,7 @@ import time
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
-from pydist import Caller, GenServer, Request, call, receive, self_pid, send, spawn
+from pydist import Caller, GenServer, Message, Request, call, receive, self_pid, send, spawn
 from pydist.terms import NORMAL, Down, Pid, Ref
 
 if TYPE_CHECKING:
@@ -21,6 +21,14 @@ class Ping(Request[int], tag="bench.ping"):
     """Asks the server for the same number back."""
 
     number: int
+
+
+class Reading(Message, tag="bench.reading"):
+    """A message as users write them; on the BEAM a record."""
+
+    sensor: bytes
+    value: float
+    at: int
 
 
 class EchoServer(GenServer):

@@ -25,6 +25,8 @@ drive([Name, Digits | EchoNode]) ->
 'case'(remote_oneway_map_per_s, [Node]) ->
     Map = #{<<"a">> => 1, <<"b">> => <<"hello world">>, <<"c">> => [1, 2, 3], <<"d">> => 3.14},
     fun(Count) -> remote_oneway(Node, Count, Map) end;
+'case'(remote_oneway_message_per_s, [Node]) ->
+    fun(Count) -> remote_oneway(Node, Count, {reading, <<"temperature">>, 21.5, 1764061200}) end;
 'case'(remote_oneway_1k_per_s, [Node]) ->
     fun(Count) -> remote_oneway(Node, Count, binary:copy(<<"x">>, 1024)) end;
 'case'(remote_1m_MB_per_s, [Node]) ->

@@ -12,9 +12,11 @@ from typing import Final
 
 BUSY_WAIT: Final = 0.0001
 """Seconds of looking for input after the last one, by default."""
-ASLEEP: Final = 2
-"""An answer to a node that slept takes this many times as long, and still counts as quick."""
-CREDIT_LIMIT: Final = 20
+ASLEEP: Final = 5
+"""An answer to a node that slept takes this many times as long, and still counts as quick: both had to be woken."""
+CREDIT_LIMIT: Final = 30
+WASTED: Final = 3
+"""What it costs to have looked in vain; a quick answer earns one. So at most one look in three is wasted."""
 TURNS: Final = 1000
 """Turns of the loop in which a clock may stand still, as that of a test does."""
 
@@ -47,5 +49,5 @@ class BusyWait:
         self._turns += 1
         if now < self._deadline and self._turns < TURNS:
             return True
-        self._credit -= 1
+        self._credit -= WASTED
         return False

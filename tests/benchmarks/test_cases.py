@@ -17,6 +17,7 @@ def test_the_cases_are_those_that_the_project_promises() -> None:
         "remote_call_us",
         "remote_oneway_int_per_s",
         "remote_oneway_map_per_s",
+        "remote_oneway_message_per_s",
         "remote_oneway_1k_per_s",
         "remote_1m_MB_per_s",
         "remote_call_50_per_s",
