@@ -10,6 +10,7 @@ from pydist.errors import DecodeError, EncodeError
 from pydist.terms import NORMAL, Alias, Pid
 from pydist.wire.codec import Encoder
 from pydist.wire.control import (
+    Ask,
     Demonitor,
     Exit,
     ExitTo,
@@ -49,6 +50,8 @@ SIGNALS: list[tuple[Signal, str]] = [
     (Demonitor(P, "echo", A.ref(9)), "941507a46563686f09"),
     (MonitorExit(P, Q, B.ref(9), None), "9516070809c0"),
     (MonitorExit("echo", Q, B.ref(9), None), "9516a46563686f0809c0"),
+    (Ask(P, Q, A.ref(9), 5), "951707080905"),
+    (Ask(P, "echo", A.ref(9), 5), "951707a46563686f0905"),
 ]
 
 
