@@ -22,11 +22,13 @@ from pydist.wire.epmd import (
     MAX_REQUEST,
     NORMAL_NODE,
     Alive,
+    Dump,
     Kill,
     Names,
     PortInfo,
     PortPlease,
-    Request,
+    Question,
+    Stop,
     decode_names_reply,
     decode_port_reply,
     encode_request,
@@ -176,6 +178,36 @@ async def kill(host: str = HOST, epmd_port: int = DEFAULT_PORT) -> bool:
         return await _ask(*streams, Kill(), MAX_REQUEST) == b"OK"
 
 
+async def dump(host: str = HOST, epmd_port: int = DEFAULT_PORT) -> list[str]:
+    """A line for each node that is registered, and for each that has gone; the port mapper tells its own host only.
+
+    Raises:
+        PortMapperError: no port mapper answers there, or its answer makes no sense.
+    """
+    async with _talk(host, epmd_port, TIMEOUT) as streams:
+        answer = await _ask(*streams, Dump(), MAX_NAMES_REPLY)
+        if len(answer) < 4:
+            raise DecodeError(f"a list of {len(answer)} bytes, where 4 is the least")
+    return answer[4:].decode(errors="replace").replace("\0", "").splitlines()
+
+
+async def stop(name: str, host: str = HOST, epmd_port: int = DEFAULT_PORT) -> bool:
+    """Take a name from its node, which lives on. False where no node has it.
+
+    Raises:
+        PortMapperError: no port mapper answers there, or it does not take names from nodes.
+    """
+    async with _talk(host, epmd_port, TIMEOUT) as streams:
+        answer = await _ask(*streams, Stop(name), MAX_REQUEST)
+    if not answer:
+        raise PortMapperError(
+            f"the port mapper at {host}:{epmd_port} takes no name from a node: it does so for its own host only, and "
+            "where it was started with -relaxed_command_check"
+        )
+    # Erlang's epmd answers NOEXISTSTOPPED.
+    return answer == b"STOPPED"
+
+
 async def ensure_running(host: str = HOST, port: int = DEFAULT_PORT) -> bool:
     """Start a port mapper, detached, if none answers at this loopback address; True if one was started.
 
@@ -266,7 +298,7 @@ async def _connect(host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.
         ) from error
 
 
-async def _ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: Request, limit: int) -> bytes:
+async def _ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: Question, limit: int) -> bytes:
     """The whole answer to a request whose answer ends with the connection."""
     writer.write(encode_request(request))
     answer = bytearray()

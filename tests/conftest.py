@@ -13,7 +13,8 @@ import uvloop
 from structlog.typing import EventDict
 
 from pydist import Node, NodeUp, connect, monitor_nodes, receive
-from pydist.epmd import Server, listen
+from pydist.epmd_server import Server
+from pydist.epmd_sockets import listen
 from pydist.transport.memory import MemoryNetwork
 
 TWINS = (

@@ -17,8 +17,9 @@ from structlog.testing import capture_logs
 from pydist import epmd, epmd_client
 from pydist.core.portmap import MAX_WAITING, PACKET_TIMEOUT
 from pydist.env import Env
-from pydist.epmd import Server, listen
 from pydist.epmd_client import PYDIST, lookup, names, register
+from pydist.epmd_server import Server
+from pydist.epmd_sockets import listen
 from pydist.errors import NodeNameTaken, PortInUse, PortMapperError
 from pydist.wire.epmd import PortInfo
 
@@ -103,14 +104,14 @@ async def test_it_answers_on_both_loopback_addresses() -> None:
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (TLS_HELLO, "announces a request of 5635 bytes, where 2048 is the limit"),
-        (b"GET / HTTP/1.1\r\n\r\n", "announces a request of 18245 bytes, where 2048 is the limit"),
+        (TLS_HELLO, "announces a request of 5635 bytes, where 3057 is the limit"),
+        (b"GET / HTTP/1.1\r\n\r\n", "announces a request of 18245 bytes, where 3057 is the limit"),
         (
             b"\0\5\xff\xff\xff\xff\xff",
             r"no request that this port mapper knows: begins with b'\x00\x05\xff\xff\xff\xff\xff'",
         ),
         (bytes.fromhex("000e7891d94d00000600050009780000"), "announces a name of 9 bytes, more than there are"),
-        (b"\0\1d", r"no request that this port mapper knows: begins with b'\x00\x01d'"),
+        (b"\0\1q", r"no request that this port mapper knows: begins with b'\x00\x01q'"),
     ],
 )
 async def test_a_stranger_gets_one_log_line_and_a_closed_connection(data: bytes, reason: str) -> None:

@@ -152,7 +152,7 @@ async def test_one_who_answers_nonsense_is_no_port_mapper(answer: bytes, ask: Ca
 
 @QUESTIONS
 async def test_an_answer_without_end_is_not_read_to_its_end(ask: Callable[[int], Awaitable[None]]) -> None:
-    async with _answering(b"w\0" + b"\0" * (1 << 21), then_close=False) as (port, _):
+    async with _answering(b"w\0" + b"\0" * (1 << 23), then_close=False) as (port, _):
         with pytest.raises(PortMapperError, match="is no port mapper"):
             await ask(port)
 

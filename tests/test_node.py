@@ -34,8 +34,9 @@ from pydist import (
     trap_exit,
     whereis,
 )
-from pydist.epmd import Server, listen
 from pydist.epmd_client import names, register
+from pydist.epmd_server import Server
+from pydist.epmd_sockets import listen
 from pydist.transport.memory import MemoryNetwork
 from pydist.transport.tcp import TcpNetwork
 
@@ -189,7 +190,7 @@ async def test_a_node_is_found_again_after_the_port_mapper_restarts(
     assert [line["log_level"] for line in logs if line["event"] == "registration_lost"] == ["warning"] * 2
     assert await node.run(_creation) == creation
     await node.stop()
-    await until(lambda: len(mapper.portmap) == 0)
+    await until(lambda: len(mapper.portmap.nodes) == 0)
     await mapper.stop()
 
 
@@ -223,7 +224,7 @@ async def test_a_node_that_stops_while_it_registers_again_leaves_no_task(
         await asyncio.sleep(0)
     await node.stop()
     assert asyncio.all_tasks() == {asyncio.current_task()}
-    await until(lambda: len(mapper.portmap) == 0)
+    await until(lambda: len(mapper.portmap.nodes) == 0)
     await mapper.stop()
 
 

@@ -1,14 +1,14 @@
-"""The port mapper as a machine: which node listens where on this host.
+"""The port mapper as a machine: what is answered to whom, and how long a connection may take.
 
 A connection *is* the registration that it asked for: the name is free again at the moment the connection ends, so that
 a node killed without warning leaves nothing behind. Each connection asks once:
 
-    asking --Alive--> registered --any byte, or its end--> gone
+    asking --Alive--> registered --any byte, or its end, or Stop from another--> gone
     asking --any other request--> gone                     (the answer is sent first)
     asking --nonsense, its end, 60 s--> gone               (refused: one event says why)
 
-A creation tells the incarnations of a name apart. It is random, so that a port mapper that starts anew does not give
-out an old one, and it differs from the last one of that name that is remembered.
+As in Erlang's epmd, only this host may register, dump, kill or stop; and only where `relaxed` may names be taken from
+living nodes, or the port mapper be ended while there are any.
 """
 
 from __future__ import annotations
@@ -18,19 +18,23 @@ from typing import Final, Literal, TypeAlias
 
 import attrs
 
+from pydist.core.registrations import MAX_NAMES, REMEMBERED, Registrations
 from pydist.errors import WireError
 from pydist.wire.epmd import (
     MAX_REQUEST,
     WIDE_CREATION_SINCE,
     Alive,
     AliveReply,
+    BadNode,
+    Dump,
     Kill,
     Names,
-    NamesReply,
     PortInfo,
     PortPlease,
     Request,
+    Stop,
     encode_alive_reply,
+    encode_dump_reply,
     encode_names_reply,
     encode_port_reply,
     take_request,
@@ -38,16 +42,34 @@ from pydist.wire.epmd import (
 
 PACKET_TIMEOUT: Final = 60.0
 """Seconds from the opening of a connection until it must have asked, and taken its answer."""
-MAX_NAMES: Final = 512
 MAX_WAITING: Final = 256
-"""Connections without a registration. With MAX_NAMES this stays below the usual limit of 1,024 open files."""
-REMEMBERED: Final = 1024
-"""Names whose last creation is kept after they have gone."""
+"""Connections without a registration."""
+SPARE_FILES: Final = 64
+"""Open files that are no connections: the log, what listens, and what the interpreter needs."""
 
-# Erlang nodes before OTP 23 know the creations 1 to 3; newer ones keep those apart from their own.
-_OLD_CREATIONS: Final = (1, 2, 3)
-_FIRST_WIDE: Final = 4
-_WIDE_SPAN: Final = (1 << 32) - _FIRST_WIDE
+
+@attrs.frozen
+class Rules:
+    """How a port mapper is set.
+
+    Args:
+        max_names: how many nodes may be registered at a time.
+        max_waiting: how many connections may be open without a registration.
+        packet_timeout: seconds that a connection may take to ask, and to take its answer.
+        relaxed: whether this host may stop single nodes' registrations, and end the port mapper while nodes live.
+        remembered: how many nodes that have gone are kept.
+    """
+
+    max_names: int = MAX_NAMES
+    max_waiting: int = MAX_WAITING
+    packet_timeout: float = PACKET_TIMEOUT
+    relaxed: bool = False
+    remembered: int = REMEMBERED
+
+    def within(self, files: int) -> Rules:
+        """These rules, with as many connections as `files` open files allow: a quarter, 1,024 at most, may wait."""
+        waiting = min(1024, files // 4)
+        return attrs.evolve(self, max_waiting=waiting, max_names=max(1, files - waiting - SPARE_FILES))
 
 
 @attrs.frozen
@@ -71,106 +93,90 @@ class NameRefused:
 
 @attrs.frozen
 class Refused:
-    """A stranger was sent away without an answer."""
+    """A stranger was sent away; one with an impossible name has got the answer no, others none."""
 
     reason: str
 
 
+@attrs.frozen(eq=False)
+class Stopped:
+    """The name was taken from `visitor`, whose connection is to be cut."""
+
+    visitor: Visitor
+
+
 @attrs.frozen
 class Killed:
-    """The port mapper was asked to end, and may: no node is registered."""
+    """The port mapper was asked to end, and may."""
 
 
-Event: TypeAlias = Registered | Unregistered | NameRefused | Refused | Killed
+Event: TypeAlias = Registered | Unregistered | NameRefused | Refused | Stopped | Killed
 
 
 class PortMap:
-    """The registry that all connections share.
+    """What all connections share.
 
     Args:
         port: the port mapper's own, for the list of names.
         entropy: gives that many random bytes.
-        max_names: how many nodes may be registered at a time.
-        max_waiting: how many connections may be open without a registration.
     """
 
-    def __init__(
-        self,
-        port: int,
-        entropy: Callable[[int], bytes],
-        *,
-        max_names: int = MAX_NAMES,
-        max_waiting: int = MAX_WAITING,
-    ) -> None:
-        self.port = port
-        self._entropy = entropy
-        self._max_names = max_names
-        self._max_waiting = max_waiting
-        self._nodes: dict[str, PortInfo] = {}
-        self._last_creations: dict[str, int] = {}
+    def __init__(self, port: int, entropy: Callable[[int], bytes], rules: Rules = Rules()) -> None:  # frozen
+        self.port: Final = port
+        self.rules: Final = rules
+        self.nodes: Final = Registrations(entropy, max_names=rules.max_names, remembered=rules.remembered)
         self._waiting: dict[Visitor, None] = {}
+        self._holders: dict[str, Visitor] = {}
 
-    def __len__(self) -> int:
-        return len(self._nodes)
+    def open(self, now: float, *, local: bool, descriptor: int = -1) -> Visitor:
+        """A connection has come.
 
-    def open(self, now: float, *, local: bool) -> Visitor:
-        """A connection has come; `local` if from this host, for only nodes on this host may register."""
-        visitor = Visitor(self, now, local=local)
+        Args:
+            now: seconds.
+            local: it is from this host.
+            descriptor: the number of its file, for the answer to a dump.
+        """
+        visitor = Visitor(self, now, local=local, descriptor=descriptor)
         self._waiting[visitor] = None
         return visitor
 
     def crowded_out(self) -> Visitor | None:
         """The connection that has waited longest, where there are too many: honest ones ask at once."""
-        return next(iter(self._waiting)) if len(self._waiting) > self._max_waiting else None
+        if len(self._waiting) <= self.rules.max_waiting:
+            return None
+        longest = next(iter(self._waiting))
+        self.leave(longest)
+        return longest
 
     def leave(self, visitor: Visitor) -> None:
-        """The connection has a registration now, or has gone."""
+        """The connection has a registration now, or has been closed."""
         self._waiting.pop(visitor, None)
 
-    def find(self, name: str) -> PortInfo | None:
-        return self._nodes.get(name)
+    def hold(self, name: str, visitor: Visitor) -> None:
+        self._holders[name] = visitor
+        self.leave(visitor)
 
-    def names(self) -> NamesReply:
-        return NamesReply(self.port, tuple((node.name, node.port) for node in self._nodes.values()))
+    def release(self, name: str) -> None:
+        del self._holders[name]
+        self.nodes.remove(name)
 
-    def add(self, node: PortInfo) -> int | str:
-        """The new node's creation, or why it can't register."""
-        if node.name in self._nodes:
-            return f"the name is taken, by a node at port {self._nodes[node.name].port}"
-        if len(self._nodes) >= self._max_names:
-            return f"{self._max_names} nodes are registered, which is the limit"
-        self._nodes[node.name] = node
-        return self._new_creation(node)
-
-    def remove(self, node: PortInfo) -> None:
-        del self._nodes[node.name]
-
-    def _new_creation(self, node: PortInfo) -> int:
-        last = self._last_creations.pop(node.name, None)
-        draw = int.from_bytes(self._entropy(4))
-        if node.highest >= WIDE_CREATION_SINCE:
-            creation = _FIRST_WIDE + draw % _WIDE_SPAN
-            if creation == last:
-                creation = _FIRST_WIDE + (draw + 1) % _WIDE_SPAN
-        else:
-            others = [old for old in _OLD_CREATIONS if old != last]
-            creation = others[draw % len(others)]
-        self._last_creations[node.name] = creation
-        if len(self._last_creations) > REMEMBERED:
-            del self._last_creations[next(iter(self._last_creations))]
-        return creation
+    def holder(self, name: str) -> Visitor | None:
+        return self._holders.get(name)
 
 
 class Visitor:
     """One connection to the port mapper, from its opening to its end."""
 
-    def __init__(self, portmap: PortMap, now: float, *, local: bool) -> None:
+    def __init__(self, portmap: PortMap, now: float, *, local: bool, descriptor: int) -> None:
         self._portmap = portmap
         self._local = local
-        self._deadline = now + PACKET_TIMEOUT
+        self._descriptor = descriptor
+        self._deadline = now + portmap.rules.packet_timeout
         self._received = bytearray()
         self._answer = b""
         self._node: PortInfo | None = None
+        self.request: Request | None = None
+        """What it has asked."""
         self.state: Literal["asking", "registered", "gone"] = "asking"
 
     def receive_data(self, data: bytes, now: float) -> list[Event]:  # noqa: ARG002  # all machines have these verbs
@@ -182,10 +188,10 @@ class Visitor:
             return []
         self._received += data[: MAX_REQUEST + 3 - len(self._received)]
         try:
-            request = take_request(self._received)
+            self.request = take_request(self._received)
         except WireError as error:
             return self.refuse(str(error))
-        return [] if request is None else self._serve(request)
+        return [] if self.request is None else self._serve(self.request)
 
     def receive_eof(self, now: float) -> list[Event]:  # noqa: ARG002
         """The other side has ended the connection."""
@@ -197,6 +203,10 @@ class Visitor:
         """Send a connection that has not registered away."""
         self._leave()
         return [Refused(reason)]
+
+    def closed(self) -> None:
+        """Nothing is left of the connection, not even an answer that waits to be taken."""
+        self._portmap.leave(self)
 
     def data_to_send(self) -> bytes:
         """What has to be written now. It is given out once."""
@@ -211,44 +221,59 @@ class Visitor:
         """Time has passed. Where the connection is not registered by now, it has to be cut."""
         if self.state != "asking" or now < self._deadline:
             return []
-        return self.refuse(f"no whole request within {PACKET_TIMEOUT:.0f} s")
+        return self.refuse(f"no whole request within {self._portmap.rules.packet_timeout:g} s")
 
     def _leave(self) -> list[Event]:
         node, self._node = self._node, None
         self.state = "gone"
         self._received.clear()
-        self._portmap.leave(self)
         if node is None:
             return []
-        self._portmap.remove(node)
+        self._portmap.release(node.name)
         return [Unregistered(node)]
 
     def _serve(self, request: Request) -> list[Event]:
         match request:
-            case Alive(node):
-                return self._register(node) if self._local else self.refuse("only nodes on this host may register")
             case PortPlease(name):
-                return self._reply(encode_port_reply(self._portmap.find(name)))
+                return self._reply(encode_port_reply(self._portmap.nodes.find(name)))
             case Names():
-                return self._reply(encode_names_reply(self._portmap.names()))
+                return self._reply(encode_names_reply(self._portmap.nodes.names(self._portmap.port)))
+            case _ if not self._local:
+                return self.refuse(f"only this host may ask this: {type(request).__name__}")
+            case Alive(node):
+                return self._register(node)
+            case BadNode(reason, wide):
+                return [*self._reply(encode_alive_reply(AliveReply(None, wide))), Refused(reason)]
+            case Dump():
+                return self._reply(encode_dump_reply(self._portmap.nodes.dump(self._portmap.port)))
             case Kill():
-                return self._end() if self._local else self.refuse("only this host may end the port mapper")
+                return self._end()
+            case Stop(name):
+                return self._stop(name)
 
     def _register(self, node: PortInfo) -> list[Event]:
         wide = node.highest >= WIDE_CREATION_SINCE
-        creation = self._portmap.add(node)
+        creation = self._portmap.nodes.add(node, self._descriptor)
         if isinstance(creation, str):
             return [*self._reply(encode_alive_reply(AliveReply(None, wide))), NameRefused(node, creation)]
         self._node, self.state = node, "registered"
         self._received.clear()
-        self._portmap.leave(self)
+        self._portmap.hold(node.name, self)
         self._answer = encode_alive_reply(AliveReply(creation, wide))
         return [Registered(node, creation)]
 
     def _end(self) -> list[Event]:
-        if len(self._portmap):
+        if len(self._portmap.nodes) and not self._portmap.rules.relaxed:
             return self._reply(b"NO")
         return [*self._reply(b"OK"), Killed()]
+
+    def _stop(self, name: str) -> list[Event]:
+        if not self._portmap.rules.relaxed:
+            return self.refuse("a name is taken from its node only under -relaxed_command_check")
+        holder = self._portmap.holder(name)
+        if holder is None:
+            return self._reply(b"NOEXIST")
+        return [*holder._leave(), *self._reply(b"STOPPED"), Stopped(holder)]  # its own kind
 
     def _reply(self, answer: bytes) -> list[Event]:
         self._answer = answer

@@ -4,24 +4,27 @@ A request is a 16-bit length and that many bytes, of which the first says what i
 Replies have no length: they end where the connection does, except the answer to a registration, whose connection
 stays open. Source: ERTS, erl_dist_protocol, "EPMD Protocol"; OTP's epmd_srv.c and erl_epmd.erl.
 
-All integers are big endian. Every length inside is checked against what is there: one that lies is a DecodeError.
+All integers are big endian. Every length inside is checked against what is there: one that claims more is a
+DecodeError. What a request has behind its last field is ignored, as Erlang's epmd does.
 """
 
 from __future__ import annotations
 
 import re
 import struct
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, cast
 
 import attrs
 
 from pydist.errors import DecodeError, FrameTooLarge
 
 MAX_NAME: Final = 255
-"""Bytes in a name. Erlang allows as many characters; a pydist node name has at most as many bytes."""
-MAX_REQUEST: Final = 2048
-"""Bytes in a request without its length: the longest name, and as much again and more for `extra`."""
-MAX_NAMES_REPLY: Final = 1 << 20
+"""Characters in a name, of up to four bytes each. (A pydist node name has at most as many bytes.)"""
+MAX_EXTRA: Final = 1020
+"""Bytes of `extra`."""
+MAX_REQUEST: Final = 3057
+"""Bytes in a request without its length."""
+MAX_NAMES_REPLY: Final = 1 << 22
 """Bytes in a list of names: more than any port mapper has reason to send."""
 
 NORMAL_NODE: Final = 77
@@ -29,12 +32,12 @@ HIDDEN_NODE: Final = 72
 WIDE_CREATION_SINCE: Final = 6
 """The distribution version from which nodes have a creation of 32 bits (OTP 23)."""
 
-_NAMES, _KILL, _ALIVE, _PORT_PLEASE = 110, 107, 120, 122
+_NAMES, _KILL, _ALIVE, _PORT_PLEASE, _DUMP, _STOP = 110, 107, 120, 122, 100, 115
 _ALIVE_REPLY, _WIDE_ALIVE_REPLY, _PORT_REPLY = 121, 118, 119
-_REQUESTS: Final = frozenset({_NAMES, _KILL, _ALIVE, _PORT_PLEASE})
+_REQUESTS: Final = frozenset({_NAMES, _KILL, _ALIVE, _PORT_PLEASE, _DUMP, _STOP})
 
 _ALIVE_HEAD: Final = struct.Struct(">HBBHHH")
-_NAMES_LINE: Final = re.compile(r"name (\S+) at port ([0-9]{1,5})")
+_NAMES_LINE: Final = re.compile(r"name (.+) at port ([0-9]{1,5})")
 _NO_CREATION: Final = 99
 
 
@@ -62,6 +65,14 @@ class Alive:
 
 
 @attrs.frozen
+class BadNode:
+    """ALIVE2_REQ for a name or an `extra` that nobody may have; it is answered with no."""
+
+    reason: str
+    wide: bool
+
+
+@attrs.frozen
 class PortPlease:
     """PORT_PLEASE2_REQ: where does the node of this name listen?"""
 
@@ -78,7 +89,22 @@ class Kill:
     """KILL_REQ: end, if no node is registered."""
 
 
-Request: TypeAlias = Alive | PortPlease | Names | Kill
+@attrs.frozen
+class Dump:
+    """DUMP_REQ: which nodes are registered, and which were?"""
+
+
+@attrs.frozen
+class Stop:
+    """STOP_REQ: take the name from its node."""
+
+    name: str
+
+
+_BARE: Final[dict[int, Names | Kill | Dump]] = {_NAMES: Names(), _KILL: Kill(), _DUMP: Dump()}
+
+Question: TypeAlias = Alive | PortPlease | Names | Kill | Dump | Stop
+Request: TypeAlias = Question | BadNode
 
 
 @attrs.frozen
@@ -97,7 +123,25 @@ class NamesReply:
     nodes: tuple[tuple[str, int], ...]
 
 
-def encode_request(request: Request) -> bytes:
+@attrs.frozen
+class DumpEntry:
+    """A node in the answer to DUMP_REQ, with the file descriptor of its connection."""
+
+    name: str
+    port: int
+    descriptor: int
+
+
+@attrs.frozen
+class DumpReply:
+    """The port mapper's own port, the nodes that are registered, and those that were."""
+
+    port: int
+    active: tuple[DumpEntry, ...]
+    old: tuple[DumpEntry, ...]
+
+
+def encode_request(request: Question) -> bytes:
     """The request with its length, as it goes on the wire.
 
     Raises:
@@ -109,7 +153,7 @@ def encode_request(request: Request) -> bytes:
     return len(body).to_bytes(2) + body
 
 
-def _request_body(request: Request) -> bytes:
+def _request_body(request: Question) -> bytes:
     match request:
         case Alive(node):
             return bytes([_ALIVE]) + _encode_node(node)
@@ -119,6 +163,10 @@ def _request_body(request: Request) -> bytes:
             return bytes([_NAMES])
         case Kill():
             return bytes([_KILL])
+        case Dump():
+            return bytes([_DUMP])
+        case Stop(name):
+            return bytes([_STOP]) + name.encode()
 
 
 def take_request(buffer: bytes | bytearray) -> Request | None:
@@ -147,13 +195,13 @@ def take_request(buffer: bytes | bytearray) -> Request | None:
 def _decode_request(body: bytes) -> Request:
     kind, rest = body[0], body[1:]
     if kind == _ALIVE:
-        return Alive(_decode_node(rest))
+        return _decode_alive(rest)
     if kind == _PORT_PLEASE:
         # Old clients end the name with a zero.
         return PortPlease(_decode_name(rest.removesuffix(b"\0")))
-    if rest:
-        raise DecodeError(f"{len(rest)} bytes in a request that has none")
-    return Names() if kind == _NAMES else Kill()
+    if kind == _STOP:
+        return Stop(_decode_name(rest.partition(b"\0")[0]))
+    return _BARE[kind]
 
 
 def _encode_node(node: PortInfo) -> bytes:
@@ -162,28 +210,53 @@ def _encode_node(node: PortInfo) -> bytes:
     return b"".join([head, name, len(node.extra).to_bytes(2), node.extra])
 
 
+def _decode_alive(data: bytes) -> Alive | BadNode:
+    head, name, extra, _ = _split_node(data)
+    wide = head[3] >= WIDE_CREATION_SINCE
+    if b"\0" in name:
+        raise DecodeError(f"a name with a zero in it: {name[:32]!r}")
+    if len(extra) > MAX_EXTRA:
+        return BadNode(f"{len(extra)} bytes of extra data, where {MAX_EXTRA} are allowed", wide)
+    try:
+        text = _decode_name(name)
+    except DecodeError as error:
+        return BadNode(str(error), wide)
+    if not text.isprintable() or any(character.isspace() for character in text):
+        # Erlang's epmd takes it; but in the list of names it could forge an entry.
+        return BadNode(f"a name with a space or a control character: {text[:32]!r}", wide)
+    return Alive(PortInfo(text, *head, extra))
+
+
 def _decode_node(data: bytes) -> PortInfo:
-    if len(data) < _ALIVE_HEAD.size:
-        raise DecodeError(f"a node's description of {len(data)} bytes, where {_ALIVE_HEAD.size} is the least")
-    port, node_type, protocol, highest, lowest, name_size = _ALIVE_HEAD.unpack_from(data)
+    head, name, extra, rest = _split_node(data)
+    if rest:
+        raise DecodeError(f"{len(rest)} bytes behind a node's description")
+    return PortInfo(_decode_name(name), *head, extra)
+
+
+def _split_node(data: bytes) -> tuple[tuple[int, int, int, int, int], bytes, bytes, bytes]:
+    """A node's five numbers, its name, its extra data, and what is behind that."""
+    if len(data) <= _ALIVE_HEAD.size + 2:
+        raise DecodeError(f"a node's description of {len(data)} bytes, where {_ALIVE_HEAD.size + 3} is the least")
+    *head, name_size = _ALIVE_HEAD.unpack_from(data)
     name, rest = data[_ALIVE_HEAD.size :][:name_size], data[_ALIVE_HEAD.size + name_size :]
     if len(rest) < 2:
         raise DecodeError(f"announces a name of {name_size} bytes, more than there are")
-    if len(rest) - 2 != int.from_bytes(rest[:2]):
-        raise DecodeError(f"announces {int.from_bytes(rest[:2])} bytes of extra data, and has {len(rest) - 2}")
-    return PortInfo(_decode_name(name), port, node_type, protocol, highest, lowest, rest[2:])
+    extra_size, rest = int.from_bytes(rest[:2]), rest[2:]
+    if extra_size > len(rest):
+        raise DecodeError(f"announces {extra_size} bytes of extra data, and has {len(rest)}")
+    return cast(tuple[int, int, int, int, int], tuple(head)), name, rest[:extra_size], rest[extra_size:]
 
 
 def _decode_name(data: bytes) -> str:
-    """A name that can stand in the list of names, where a space or a line break would forge an entry."""
-    if not 1 <= len(data) <= MAX_NAME:
-        raise DecodeError(f"a name of {len(data)} bytes, where 1 to {MAX_NAME} are allowed")
     try:
         name = data.decode()
     except UnicodeDecodeError:
         raise DecodeError(f"a name that is not UTF-8: {data[:32]!r}") from None
-    if not name.isprintable() or any(character.isspace() for character in name):
-        raise DecodeError(f"a name with a space or a control character: {name[:32]!r}")
+    if not 1 <= len(name) <= MAX_NAME:
+        raise DecodeError(f"a name of {len(name)} characters, where 1 to {MAX_NAME} are allowed")
+    if "\0" in name:
+        raise DecodeError(f"a name with a zero in it: {data[:32]!r}")
     return name
 
 
@@ -237,6 +310,13 @@ def encode_names_reply(reply: NamesReply) -> bytes:
     """The port in 32 bits, then a line of text for each node."""
     lines = "".join(f"name {name} at port {port}\n" for name, port in reply.nodes)
     return reply.port.to_bytes(4) + lines.encode()
+
+
+def encode_dump_reply(reply: DumpReply) -> bytes:
+    """The port in 32 bits, then a line of text and a zero for each node."""
+    active = [f"active name     <{node.name}> at port {node.port}, fd = {node.descriptor}\n\0" for node in reply.active]
+    old = [f"old/unused name <{node.name}>, port = {node.port}, fd = {node.descriptor} \n\0" for node in reply.old]
+    return reply.port.to_bytes(4) + "".join(active + old).encode()
 
 
 def decode_names_reply(data: bytes) -> NamesReply:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import count, pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,27 +11,34 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
 from pydist.core.portmap import (
     PACKET_TIMEOUT,
-    REMEMBERED,
     Killed,
     NameRefused,
     PortMap,
     Refused,
     Registered,
+    Rules,
+    Stopped,
     Unregistered,
     Visitor,
 )
+from pydist.core.registrations import REMEMBERED
 from pydist.wire.epmd import (
     MAX_REQUEST,
     Alive,
     AliveReply,
+    Dump,
+    DumpEntry,
+    DumpReply,
     Kill,
     Names,
     NamesReply,
     PortInfo,
     PortPlease,
-    Request,
+    Question,
+    Stop,
     decode_names_reply,
     decode_port_reply,
+    encode_dump_reply,
     encode_request,
     take_alive_reply,
 )
@@ -44,11 +52,11 @@ def _always(number: int) -> Callable[[int], bytes]:
     return number.to_bytes
 
 
-def _map(entropy: Callable[[int], bytes] = _always(7), **limits: int) -> PortMap:  # noqa: B008  # pure
-    return PortMap(4369, entropy, **limits)
+def _map(entropy: Callable[[int], bytes] = _always(7), **limits: Any) -> PortMap:  # noqa: B008  # pure
+    return PortMap(4369, entropy, Rules(**limits))
 
 
-def _visit(portmap: PortMap, request: Request) -> Visitor:
+def _visit(portmap: PortMap, request: Question) -> Visitor:
     visitor = portmap.open(0.0, local=True)
     visitor.receive_data(encode_request(request), 0.0)
     return visitor
@@ -69,7 +77,7 @@ def test_a_node_registers_and_is_found_and_listed() -> None:
     asking = _visit(portmap, PortPlease("a"))
     assert (decode_port_reply(asking.data_to_send()), asking.state) == (A, "gone")
     listing = _visit(portmap, Names())
-    assert decode_names_reply(listing.data_to_send()) == NamesReply(4369, (("a", 1001), ("b", 1002)))
+    assert decode_names_reply(listing.data_to_send()) == NamesReply(4369, (("b", 1002), ("a", 1001)))
 
 
 def test_a_name_that_nobody_has_is_answered_with_no() -> None:
@@ -89,9 +97,9 @@ def test_a_name_that_is_taken_is_refused_and_its_owner_stays() -> None:
     assert second.receive_data(encode_request(Alive(rival)), 0.0) == [
         NameRefused(rival, "the name is taken, by a node at port 1001")
     ]
-    assert (_creation(second), second.state, portmap.find("a")) == (None, "gone", A)
+    assert (_creation(second), second.state, portmap.nodes.find("a")) == (None, "gone", A)
     assert second.receive_eof(0.0) == []
-    assert portmap.find("a") == A
+    assert portmap.nodes.find("a") == A
 
 
 def test_the_end_of_the_connection_is_the_end_of_the_registration() -> None:
@@ -99,7 +107,7 @@ def test_the_end_of_the_connection_is_the_end_of_the_registration() -> None:
     visitor = _visit(portmap, Alive(A))
     assert visitor.receive_eof(0.0) == [Unregistered(A)]
     assert visitor.receive_eof(0.0) == []
-    assert (portmap.find("a"), visitor.state) == (None, "gone")
+    assert (portmap.nodes.find("a"), visitor.state) == (None, "gone")
     assert _visit(portmap, Alive(A)).state == "registered"
 
 
@@ -107,7 +115,7 @@ def test_a_registered_node_that_says_more_is_no_node() -> None:
     portmap = _map()
     visitor = _visit(portmap, Alive(A))
     assert visitor.receive_data(b"x", 0.0) == [Unregistered(A)]
-    assert (visitor.receive_data(b"x", 0.0), portmap.find("a"), visitor.state) == ([], None, "gone")
+    assert (visitor.receive_data(b"x", 0.0), portmap.nodes.find("a"), visitor.state) == ([], None, "gone")
 
 
 def test_a_request_may_come_byte_by_byte() -> None:
@@ -120,9 +128,8 @@ def test_a_request_may_come_byte_by_byte() -> None:
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (b"\x16\x03\x01\x02\x00\x01\x00", "announces a request of 5635 bytes, where 2048 is the limit"),
+        (b"\x16\x03\x01\x02\x00\x01\x00", "announces a request of 5635 bytes, where 3057 is the limit"),
         (b"\0\1n\0", "1 bytes after the request"),
-        (b"\0\5n\0\0\0\0", "4 bytes in a request that has none"),
         (b"\0\5\x99", "no request that this port mapper knows: begins with b'\\x00\\x05\\x99'"),
     ],
 )
@@ -134,8 +141,8 @@ def test_a_stranger_is_sent_away_with_one_event(data: bytes, reason: str) -> Non
 
 def test_a_flood_of_bytes_is_not_kept() -> None:
     visitor = _map().open(0.0, local=True)
-    assert visitor.receive_data(b"\x08\x00z" + b"a" * 10_000_000, 0.0) == [Refused("1 bytes after the request")]
-    assert MAX_REQUEST == 0x800
+    assert visitor.receive_data(b"\x0b\xf1z" + b"a" * 10_000_000, 0.0) == [Refused("1 bytes after the request")]
+    assert MAX_REQUEST == 0xBF1
     assert visitor._received == b""
 
 
@@ -166,9 +173,9 @@ def test_one_who_does_not_take_the_answer_has_a_deadline_too() -> None:
     assert _visit(_map(), Names()).next_timer() == PACKET_TIMEOUT
 
 
-@pytest.mark.parametrize("request_", [Alive(A), Kill()])
-def test_only_this_host_may_register_or_kill(request_: Request) -> None:
-    visitor = _map().open(0.0, local=False)
+@pytest.mark.parametrize("request_", [Alive(A), Kill(), Dump(), Stop("a")])
+def test_only_this_host_may_register_dump_kill_or_stop(request_: Question) -> None:
+    visitor = _map(relaxed=True).open(0.0, local=False)
     [event] = visitor.receive_data(encode_request(request_), 0.0)
     assert isinstance(event, Refused)
     assert "this host" in event.reason
@@ -193,6 +200,66 @@ def test_it_is_killed_only_while_no_node_is_registered() -> None:
     assert (visitor.receive_data(encode_request(Kill()), 0.0), visitor.data_to_send()) == ([Killed()], b"OK")
 
 
+def test_under_relaxed_command_check_it_is_killed_whoever_is_registered() -> None:
+    portmap = _map(relaxed=True)
+    _visit(portmap, Alive(A))
+    visitor = portmap.open(0.0, local=True)
+    assert (visitor.receive_data(encode_request(Kill()), 0.0), visitor.data_to_send()) == ([Killed()], b"OK")
+
+
+def test_no_name_is_taken_from_its_node_unless_that_is_allowed() -> None:
+    portmap = _map()
+    node, visitor = _visit(portmap, Alive(A)), portmap.open(0.0, local=True)
+    [event] = visitor.receive_data(encode_request(Stop("a")), 0.0)
+    assert event == Refused("a name is taken from its node only under -relaxed_command_check")
+    assert (visitor.data_to_send(), node.state, portmap.nodes.find("a")) == (b"", "registered", A)
+
+
+def test_under_relaxed_command_check_a_name_may_be_taken_from_its_node() -> None:
+    portmap = _map(relaxed=True)
+    node, visitor = _visit(portmap, Alive(A)), portmap.open(0.0, local=True)
+    unregistered, stopped = visitor.receive_data(encode_request(Stop("a")), 0.0)
+    assert isinstance(stopped, Stopped)
+    assert (unregistered, stopped.visitor, visitor.data_to_send()) == (Unregistered(A), node, b"STOPPED")
+    assert (node.state, portmap.nodes.find("a"), node.receive_eof(0.0)) == ("gone", None, [])
+    assert _visit(portmap, Stop("a")).data_to_send() == b"NOEXIST"
+    assert _visit(portmap, Alive(A)).state == "registered"
+
+
+def test_a_dump_lists_the_nodes_that_are_here_newest_first_and_those_that_have_gone() -> None:
+    portmap = _map(remembered=2)
+    for descriptor, node in enumerate([A, B, OLD, A]):
+        visitor = portmap.open(0.0, local=True, descriptor=descriptor)
+        visitor.receive_data(encode_request(Alive(node)), 0.0)
+        if descriptor < 2:
+            visitor.receive_eof(0.0)
+    here = (DumpEntry("a", 1001, 3), DumpEntry("old", 1003, 2))
+    assert _visit(portmap, Dump()).data_to_send() == encode_dump_reply(
+        DumpReply(4369, here, (DumpEntry("b", 1002, 1),))
+    )
+
+
+@pytest.mark.parametrize(("version", "answer"), [(5, "79 01 0063"), (6, "76 01 00000063")])
+def test_a_name_that_nobody_may_have_is_answered_with_no(version: int, answer: str) -> None:
+    visitor = _map().open(0.0, local=True)
+    wire = encode_request(Alive(PortInfo("a b", 1, highest=version)))
+    assert visitor.receive_data(wire, 0.0) == [Refused("a name with a space or a control character: 'a b'")]
+    assert (visitor.data_to_send(), visitor.state) == (bytes.fromhex(answer), "gone")
+
+
+def test_an_answer_that_nobody_takes_counts_as_a_connection_that_waits() -> None:
+    portmap = _map(max_waiting=1)
+    idle = _visit(portmap, Names())
+    portmap.open(1.0, local=True)
+    assert portmap.crowded_out() is idle
+
+
+def test_the_limits_follow_from_how_many_files_may_be_open() -> None:
+    assert Rules().within(1024) == Rules(max_waiting=256, max_names=704)
+    assert Rules(relaxed=True).within(65_536) == Rules(max_waiting=1024, max_names=64_448, relaxed=True)
+    assert Rules().within(64).max_names == 1
+
+
 def test_there_are_at_most_so_many_names() -> None:
     portmap = _map(max_names=1)
     _visit(portmap, Alive(A))
@@ -213,6 +280,7 @@ def test_the_longest_waiting_connection_makes_room_when_too_many_wait() -> None:
     assert portmap.crowded_out() is None
     second.receive_data(encode_request(Alive(A)), 0.0)
     third.receive_eof(0.0)
+    third.closed()
     assert portmap._waiting == {}
 
 
@@ -241,7 +309,7 @@ def test_names_that_have_gone_are_not_remembered_without_limit() -> None:
     portmap = _map()
     for number in range(REMEMBERED + 10):
         _visit(portmap, Alive(PortInfo(f"n{number}", 1))).receive_eof(0.0)
-    assert len(portmap._last_creations) == REMEMBERED
+    assert len(portmap.nodes._gone) == REMEMBERED
 
 
 class _PortMapAgainstDict(RuleBasedStateMachine):
@@ -276,8 +344,8 @@ class _PortMapAgainstDict(RuleBasedStateMachine):
 
     @invariant()
     def same(self) -> None:
-        expected = tuple((node.name, node.port) for _, node in self.holders.values())
-        assert self.portmap.names() == NamesReply(1, expected)
+        expected = tuple((node.name, node.port) for _, node in reversed(self.holders.values()))
+        assert self.portmap.nodes.names(1) == NamesReply(1, expected)
         assert all(holder.state == "registered" for holder, _ in self.holders.values())
 
     def _forget(self, visitor: Visitor) -> None:

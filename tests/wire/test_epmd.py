@@ -1,26 +1,34 @@
 from __future__ import annotations
 
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pydist.errors import DecodeError, FrameTooLarge, WireError
 from pydist.wire.epmd import (
     HIDDEN_NODE,
+    MAX_EXTRA,
     MAX_NAME,
     MAX_REQUEST,
     NORMAL_NODE,
     Alive,
     AliveReply,
+    BadNode,
+    Dump,
+    DumpEntry,
+    DumpReply,
     Kill,
     Names,
     NamesReply,
     PortInfo,
     PortPlease,
-    Request,
+    Question,
+    Stop,
     decode_names_reply,
     decode_port_reply,
     encode_alive_reply,
+    encode_dump_reply,
     encode_names_reply,
     encode_port_reply,
     encode_request,
@@ -42,7 +50,10 @@ NODES = st.builds(
     extra=st.binary(max_size=300),
 )
 REQUESTS = st.one_of(
-    st.builds(Alive, NODES), st.builds(PortPlease, NODES.map(lambda node: node.name)), st.just(Names()), st.just(Kill())
+    st.builds(Alive, NODES),
+    st.builds(PortPlease, NODES.map(lambda node: node.name)),
+    st.builds(Stop, NODES.map(lambda node: node.name)),
+    st.sampled_from([Names(), Kill(), Dump()]),
 )
 
 
@@ -57,9 +68,11 @@ def test_the_request_of_a_real_erlang_node_is_read() -> None:
         (PortPlease("ab"), "0003 7a 6162"),
         (Names(), "0001 6e"),
         (Kill(), "0001 6b"),
+        (Dump(), "0001 64"),
+        (Stop("ab"), "0003 73 6162"),
     ],
 )
-def test_requests_have_these_bytes(request_: Request, wire: str) -> None:
+def test_requests_have_these_bytes(request_: Question, wire: str) -> None:
     assert encode_request(request_) == bytes.fromhex(wire)
 
 
@@ -90,7 +103,7 @@ def test_a_list_of_names_has_these_bytes() -> None:
 
 
 @given(REQUESTS)
-def test_what_is_asked_is_what_is_heard(request_: Request) -> None:
+def test_what_is_asked_is_what_is_heard(request_: Question) -> None:
     assert take_request(encode_request(request_)) == request_
 
 
@@ -105,7 +118,7 @@ def test_names_that_are_told_are_the_names_that_are_heard(reply: NamesReply) -> 
 
 
 @given(REQUESTS)
-def test_a_request_that_comes_byte_by_byte_is_whole_at_its_last_byte_only(request_: Request) -> None:
+def test_a_request_that_comes_byte_by_byte_is_whole_at_its_last_byte_only(request_: Question) -> None:
     wire = encode_request(request_)
     assert [take_request(wire[:end]) for end in range(len(wire))] == [None] * len(wire)
 
@@ -122,19 +135,18 @@ def test_an_answer_to_a_registration_is_whole_at_its_last_byte_only(wide: bool) 
         ("0000", "no request"),
         ("0001 99", "no request"),
         ("0010 99", "no request"),
-        ("0002 6e 00", "1 bytes in a request that has none"),
         ("0001 6e ff", "1 bytes after the request"),
         ("0001 78", "a node's description of 0 bytes"),
         ("000e 78 91d9 4d 00 0006 0005 0009 78 0000", "a name of 9 bytes, more than there are"),
         ("000e 78 91d9 4d 00 0006 0005 0000 78 0000", "announces 30720 bytes of extra data"),
         ("000e 78 91d9 4d 00 0006 0005 0001 78 0001", "announces 1 bytes of extra data, and has 0"),
-        ("000f 78 91d9 4d 00 0006 0005 0001 78 0000 ff", "announces 0 bytes of extra data, and has 1"),
-        ("000d 78 91d9 4d 00 0006 0005 0000 0000", "a name of 0 bytes"),
-        ("0001 7a", "a name of 0 bytes"),
+        ("000d 78 91d9 4d 00 0006 0005 0000 0000", "a node's description of 12 bytes"),
+        ("000f 78 91d9 4d 00 0006 0005 0002 7800 0000", "a name with a zero"),
+        ("0001 7a", "a name of 0 characters"),
         ("0002 7a ff", "not UTF-8"),
-        ("0004 7a 61 00 62", "control character"),
-        ("0004 7a 61 20 62", "space"),
-        ("0004 7a 61 0a 62", "control character"),
+        ("0004 7a 61 00 62", "a name with a zero"),
+        ("0001 73", "a name of 0 characters"),
+        ("0002 73 ff", "not UTF-8"),
     ],
 )
 def test_a_request_that_lies_is_refused(wire: str, complaint: str) -> None:
@@ -142,10 +154,56 @@ def test_a_request_that_lies_is_refused(wire: str, complaint: str) -> None:
         take_request(bytes.fromhex(wire))
 
 
-def test_a_name_that_is_too_long_is_refused() -> None:
-    assert take_request(encode_request(PortPlease("x" * MAX_NAME))) == PortPlease("x" * MAX_NAME)
-    with pytest.raises(DecodeError, match="a name of 256 bytes"):
-        take_request(encode_request(PortPlease("x" * (MAX_NAME + 1))))
+@pytest.mark.parametrize(
+    ("wire", "request_"),
+    [
+        ("0003 6e 0000", Names()),
+        ("0002 6b ff", Kill()),
+        ("0002 64 ff", Dump()),
+        ("0004 73 61 00 62", Stop("a")),
+        ("0010 78 91d9 4d 00 0006 0005 0001 78 0000 ffff", Alive(PortInfo("x", 37337, lowest=5))),
+        ("0011 78 91d9 4d 00 0006 0005 0001 78 0001 616263", Alive(PortInfo("x", 37337, lowest=5, extra=b"a"))),
+    ],
+)
+def test_what_is_behind_the_last_field_is_ignored(wire: str, request_: Question) -> None:
+    assert take_request(bytes.fromhex(wire)) == request_
+
+
+@pytest.mark.parametrize("text", ["x" * MAX_NAME, "é" * MAX_NAME, "😀" * MAX_NAME])
+def test_a_name_has_at_most_255_characters(text: str) -> None:
+    node = PortInfo(text, 1, extra=bytes(MAX_EXTRA))
+    assert take_request(encode_request(Alive(node))) == Alive(node)
+    assert take_request(encode_request(PortPlease(text))) == PortPlease(text)
+    with pytest.raises(DecodeError, match="a name of 256 characters"):
+        take_request(encode_request(PortPlease(text + "x")))
+
+
+@pytest.mark.parametrize(
+    ("node", "reason"),
+    [
+        (PortInfo("x" * 256, 1), "a name of 256 characters, where 1 to 255 are allowed"),
+        (PortInfo("a", 1, extra=bytes(1021)), "1021 bytes of extra data, where 1020 are allowed"),
+        (PortInfo("a b", 1), "a name with a space or a control character: 'a b'"),
+        (PortInfo("a\n", 1), r"a name with a space or a control character: 'a\n'"),
+        (PortInfo("", 1, extra=b"x"), "a name of 0 characters, where 1 to 255 are allowed"),
+    ],
+)
+@pytest.mark.parametrize("version", [5, 6])
+def test_a_name_that_nobody_may_have_is_to_be_answered_with_no(node: PortInfo, reason: str, version: int) -> None:
+    wire = encode_request(Alive(evolve(node, highest=version)))
+    assert take_request(wire) == BadNode(reason, wide=version == 6)
+
+
+def test_a_name_that_is_not_utf_8_is_to_be_answered_with_no() -> None:
+    wire = bytes.fromhex("000e 78 91d9 4d 00 0006 0005 0001 ff 0000")
+    assert take_request(wire) == BadNode(r"a name that is not UTF-8: b'\xff'", wide=True)
+
+
+def test_a_dump_has_these_bytes() -> None:
+    active, old = DumpEntry("é", 1, 5), DumpEntry("b", 22, 6)
+    assert encode_dump_reply(DumpReply(4369, (active,), (old,))) == (
+        b"\x00\x00\x11\x11active name     <\xc3\xa9> at port 1, fd = 5\n\0old/unused name <b>, port = 22, fd = 6 \n\0"
+    )
 
 
 def test_an_old_client_ends_the_name_with_a_zero() -> None:
@@ -163,7 +221,17 @@ def test_a_request_that_no_port_mapper_would_take_is_not_sent() -> None:
         encode_request(Alive(PortInfo("a", 1, extra=bytes(MAX_REQUEST))))
 
 
-@pytest.mark.parametrize("wire", ["", "77", "76 00", "77 00", "77 00 0001 4d 00 0006 0006 0005 78 0000"])
+@pytest.mark.parametrize(
+    "wire",
+    [
+        "",
+        "77",
+        "76 00",
+        "77 00",
+        "77 00 0001 4d 00 0006 0006 0005 78 0000",
+        "77 00 0001 4d 00 0006 0006 0001 78 0000 ff",
+    ],
+)
 def test_an_answer_that_is_no_port_is_refused(wire: str) -> None:
     with pytest.raises(DecodeError):
         decode_port_reply(bytes.fromhex(wire))
