@@ -6,7 +6,6 @@ import asyncio
 from typing import Final
 
 from pydist import epmd_client
-from pydist.core.handshake import Identity, Status
 from pydist.core.peers import Close, Connect, Down, Drop, Effect, Peers, Undelivered, Up
 from pydist.door import Door
 from pydist.errors import PydistError, Unreachable
@@ -20,6 +19,7 @@ from pydist.spinner import Spinner
 from pydist.terms import NodeDown, NodeName, NodeUp
 from pydist.transport import Network
 from pydist.wire.control import Signal
+from pydist.wire.handshake import Identity, Status
 
 FAILURES_KEPT: Final = 1000
 

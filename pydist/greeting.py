@@ -9,10 +9,11 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Protocol, cast
 
-from pydist.core.handshake import Confirm, Decide, Established, Event, Handshake, Identity, Refused, Status
+from pydist.core.handshake import Confirm, Decide, Established, Event, Handshake, Refused
 from pydist.errors import WireError
 from pydist.flusher import Flusher
 from pydist.peer import Peer, PeerOwner, Settings
+from pydist.wire.handshake import Identity, Status
 
 
 class GreetingOwner(Protocol):
@@ -109,7 +110,7 @@ class Greeting(asyncio.Protocol):
         settings = self._settings
         self._handshake = Handshake(
             settings.local,
-            settings.cookie,
+            settings.cookies(),
             settings.env.entropy(32),
             self._clock(),
             dialled=self.dialled,

@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar, TypeVarTuple
 from pydist import epmd_client
 from pydist.cluster import Cluster
 from pydist.core.busy_wait import BUSY_WAIT
-from pydist.core.handshake import Identity
+from pydist.core.cookies import Cookies
 from pydist.env import Env, real_env
 from pydist.errors import Exit, NodeStartError
 from pydist.logs import default_logging
@@ -28,6 +28,7 @@ from pydist.runtime import LOCAL_NODE, Runtime, begin
 from pydist.terms import NODE, SHUTDOWN, Destination, NodeName, Pid
 from pydist.transport import Listener, Network
 from pydist.transport.tcp import TcpNetwork
+from pydist.wire.handshake import Identity
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -88,7 +89,7 @@ class Node:
         if long_schedule is not None and not long_schedule > 0:
             raise NodeStartError(f"long_schedule is a number of seconds above 0, not {long_schedule}")
         self._long_schedule = long_schedule
-        self._cookie = (cookie or "").encode()
+        self._cookies = Cookies((cookie.encode(),) if cookie else ())
         self._epmd_port = epmd_client.default_port() if epmd_port is None else epmd_port
         self._port = port
         self._net_ticktime = net_ticktime
@@ -133,7 +134,7 @@ class Node:
         self._runtime = self._watched(Runtime(loop, self.name, creation))
         settings = Settings(
             local=Identity(self.name, creation),
-            cookie=self._cookie,
+            cookies=lambda: self._cookies,
             env=self._env,
             net_ticktime=self._net_ticktime,
             busy_wait=self._busy_wait,

@@ -15,8 +15,9 @@ from typing import Any, Protocol
 import attrs
 
 from pydist.core.connection import Connection
+from pydist.core.cookies import Cookies
 from pydist.core.crossings import Crossings
-from pydist.core.handshake import SETUP_TIME, Flag, Identity
+from pydist.core.handshake import SETUP_TIME
 from pydist.core.ticker import INTENSITY, NET_TICKTIME
 from pydist.env import Env
 from pydist.errors import ConnectionFull, WireError
@@ -24,6 +25,7 @@ from pydist.flusher import Flusher
 from pydist.own_log import log
 from pydist.wire.control import Ask, Incoming, Send, SendAlias, SendName, Signal
 from pydist.wire.framing import FRAME_LIMIT
+from pydist.wire.handshake import Flag, Identity
 
 
 @attrs.frozen(kw_only=True)
@@ -31,7 +33,8 @@ class Settings:
     """What all peers of a node have in common. Sizes are in bytes, times in seconds."""
 
     local: Identity
-    cookie: bytes = attrs.field(repr=False)
+    cookies: Callable[[], Cookies] = attrs.field(repr=False)
+    """Asked at the beginning of each handshake."""
     env: Env
     net_ticktime: float = NET_TICKTIME
     intensity: int = INTENSITY

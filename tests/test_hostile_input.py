@@ -15,10 +15,12 @@ import pytest
 from structlog.typing import EventDict
 
 from pydist import Atom, Caller, GenServer, Node, Pid, Request, call, receive, trap_exit
-from pydist.core.handshake import Established, Handshake, Identity
+from pydist.core.cookies import Cookies
+from pydist.core.handshake import Established, Handshake
 from pydist.door import Door
 from pydist.transport.tcp import TcpNetwork
 from pydist.wire.codec import Encoder
+from pydist.wire.handshake import Identity
 
 Until = Callable[[Callable[[], object]], Awaitable[None]]
 StartNode = Callable[..., Awaitable[Node]]
@@ -171,7 +173,7 @@ async def shake_hands(
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """A connection with the right cookie."""
     reader, writer = await asyncio.open_connection("127.0.0.1", target.port)
-    handshake = Handshake(Identity(name, 7), b"secret", bytes(32), 0.0, dialled=target.node.name)
+    handshake = Handshake(Identity(name, 7), Cookies((b"secret",)), bytes(32), 0.0, dialled=target.node.name)
     events: list[Any] = []
     while not events:
         writer.write(handshake.data_to_send())

@@ -6,111 +6,17 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import Any, cast
 
 import pytest
-import structlog
 import uvloop
 from structlog.typing import EventDict
 
-from pydist.core.handshake import Identity, Status
-from pydist.door import Door
-from pydist.env import Env
 from pydist.errors import ConnectionFull, EncodeError
 from pydist.greeting import Greeting
-from pydist.peer import Peer, Settings
+from pydist.peer import Peer
 from pydist.terms import Pid
-from pydist.transport import Network
 from pydist.transport.memory import MemoryNetwork
 from pydist.transport.tcp import TcpNetwork
-from pydist.wire.control import Exit, Incoming, Link, Messages, Send
-
-HOST = "127.0.0.1"
-
-
-class Clock:
-    """Stands still until it is told."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-class Node:
-    """An owner that writes down what it is told, and a door."""
-
-    def __init__(self, name: str, creation: int = 1, *, clock: Clock | None = None, **settings: Any) -> None:
-        self.story: list[Any] = []
-        self.peers: list[Peer] = []
-        self.attempts: list[int | None] = []
-        self.status = Status.OK
-        self.wanted = True
-        self.on_deliver: Callable[[Peer], object] = id
-        env = Env(clock or Clock(), entropy=lambda size: name[:1].encode() * size)
-        self.identity = Identity(name, creation)
-        settings = {"cookie": b"secret", **settings}
-        self.door = Door(Settings(local=self.identity, env=env, **settings), self)
-
-    @property
-    def peer(self) -> Peer:
-        return self.peers[-1]
-
-    def decide(self, greeting: Greeting, identity: Identity) -> Status:
-        self.story.append(("decide", identity.node))
-        return self.status
-
-    def confirm(self, greeting: Greeting, identity: Identity) -> bool:
-        self.story.append(("confirm", identity.node))
-        return self.wanted
-
-    def connected(self, greeting: Greeting, peer: Peer) -> None:
-        self.attempts.append(greeting.attempt)
-        self.story.append(("connected", peer.identity.node))
-        self.peers.append(peer)
-
-    def refused(self, greeting: Greeting, status: Status) -> None:
-        self.story.append(("refused", greeting.dialled, status))
-
-    def failed(self, greeting: Greeting, reason: str) -> None:
-        self.story.append(("failed", greeting.dialled, reason))
-
-    def disconnected(self, peer: Peer, reason: str) -> None:
-        self.story.append(("disconnected", peer.identity.node, reason))
-
-    def deliver(self, peer: Peer, signal: Incoming) -> None:
-        self.story.append(signal)
-        self.on_deliver(peer)
-
-    def delivered(self) -> None: ...
-
-    def writable(self, peer: Peer) -> None:
-        self.story.append("writable")
-
-
-async def until(condition: Callable[[], object]) -> None:
-    """Let the loop turn until it holds."""
-    async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110  # the loop itself is what is waited for
-            await asyncio.sleep(0)
-
-
-async def meet(a: Node, b: Node, network: Network | None = None) -> None:
-    network = network or MemoryNetwork()
-    listener = await network.listen(b.door.answer, HOST, 0)
-    await network.dial(a.door.dial(b.identity.node, 1), HOST, listener.port, 5.0)
-    await until(lambda: a.peers and b.peers)
-    listener.close()
-
-
-async def quiet() -> None:
-    for _ in range(20):
-        await asyncio.sleep(0)
-
-
-@pytest.fixture
-def logs() -> Iterator[list[EventDict]]:
-    with structlog.testing.capture_logs() as captured:
-        yield captured
-
+from pydist.wire.control import Exit, Link, Messages, Send
+from tests.doors import Clock, Node, meet, quiet, until
 
 # Two peers
 
@@ -249,76 +155,7 @@ async def test_garbage_costs_the_peer_its_connection(data: bytes, reason: str, l
     assert logs[0]["reason"] == reason
 
 
-# Handshakes that fail
-
-
-async def try_to_meet(a: Node, b: Node) -> None:
-    network = MemoryNetwork()
-    await network.listen(b.door.answer, HOST, 5000)
-    await network.dial(a.door.dial(b.identity.node, 7), HOST, 5000, 5.0)
-    await quiet()
-    assert network.transports == []
-    assert (a.door.unfinished, b.door.unfinished) == (0, 0)
-
-
-async def test_a_wrong_cookie_is_one_line_in_the_log_and_nothing_else(logs: list[EventDict]) -> None:
-    a, b = Node("a@h", cookie=b"wrong"), Node("b@h")
-    await try_to_meet(a, b)
-    assert b.story == []
-    assert a.story == [("failed", "b@h", "the peer closed after our proof: most likely its cookie is another")]
-    assert [line for line in logs if line["dialled"] is None] == [
-        {
-            "event": "handshake_refused",
-            "log_level": "warning",
-            "peer": f"{HOST}:0",
-            "dialled": None,
-            "reason": "the proof is wrong: the peer has another cookie",
-        }
-    ]
-
-
-async def test_a_refused_attempt_is_told_to_who_dialled() -> None:
-    a, b = Node("a@h"), Node("b@h")
-    b.status = Status.NOK
-    await try_to_meet(a, b)
-    assert (a.story, b.story) == ([("refused", "b@h", Status.NOK)], [("decide", "a@h")])
-
-
-async def test_who_is_believed_alive_is_asked() -> None:
-    a, b = Node("a@h"), Node("b@h")
-    b.status, a.wanted = Status.ALIVE, False
-    await try_to_meet(a, b)
-    assert (a.story, b.story) == ([("confirm", "b@h"), ("refused", "b@h", Status.ALIVE)], [("decide", "a@h")])
-    a, b = Node("a@h"), Node("b@h")
-    b.status = Status.ALIVE
-    await meet(a, b)
-    assert a.story == [("confirm", "b@h"), ("connected", "b@h")]
-    assert b.story == [("decide", "a@h"), ("connected", "a@h")]
-
-
-async def test_an_attempt_that_is_given_up_goes_without_a_word(logs: list[EventDict]) -> None:
-    network = MemoryNetwork()
-    a = Node("a@h")
-    await network.listen(asyncio.Protocol, HOST, 5000)
-    greeting = await network.dial(a.door.dial("b@h", 1), HOST, 5000, 5.0)
-    greeting.give_up()
-    await quiet()
-    assert (a.story, logs, network.transports) == ([], [], [])
-
-
-# Time
-
-
-async def test_a_stranger_that_says_nothing_is_closed_at_the_deadline(logs: list[EventDict]) -> None:
-    clock, network = Clock(), MemoryNetwork()
-    b = Node("b@h", clock=clock, setup_time=0.01)
-    await network.listen(b.door.answer, HOST, 5000)
-    await network.dial(asyncio.Protocol, HOST, 5000, 5.0)
-    assert b.door.unfinished == 1
-    clock.now += 0.01
-    await until(lambda: not network.transports)
-    assert b.door.unfinished == 0
-    assert [line["reason"] for line in logs] == ["not done within 0.01 s, still in AWAIT_HELLO"]
+# Time and limits
 
 
 async def test_a_silent_network_is_noticed_by_the_net_tick() -> None:
@@ -337,70 +174,6 @@ async def test_a_silent_network_is_noticed_by_the_net_tick() -> None:
     await until(later)
     reason = "nothing heard for 0.04 s (net_ticktime)"
     assert a.story == [("connected", "b@h"), ("disconnected", "b@h", reason)]
-
-
-# Limits
-
-
-async def test_one_stranger_too_many_and_the_one_that_has_waited_longest_is_closed(logs: list[EventDict]) -> None:
-    network = MemoryNetwork()
-    b = Node("b@h", unfinished_limit=2)
-    await network.listen(b.door.answer, HOST, 5000)
-    for _ in range(2):
-        await network.dial(asyncio.Protocol, HOST, 5000, 5.0)
-    _, second = b.door.strangers
-    await network.dial(asyncio.Protocol, HOST, 5000, 5.0)
-    await quiet()
-    assert (b.door.unfinished, len(network.transports)) == (2, 4)
-    assert next(iter(b.door.strangers)) is second
-    assert [line["reason"] for line in logs] == ["too many handshakes are unfinished (2), and this one waited longest"]
-
-
-async def test_a_node_connects_while_more_strangers_than_may_be_there_say_nothing() -> None:
-    network = MemoryNetwork()
-    a, b = Node("a@h"), Node("b@h")
-    await network.listen(b.door.answer, HOST, 5000)
-    for _ in range(140):
-        await network.dial(asyncio.Protocol, HOST, 5000, 5.0)
-    await network.dial(a.door.dial("b@h", 1), HOST, 5000, 5.0)
-    await until(lambda: a.peers and b.peers)
-    assert (a.story, b.story) == ([("connected", "b@h")], [("decide", "a@h"), ("connected", "a@h")])
-    assert b.door.unfinished == 127
-
-
-async def test_a_door_that_takes_no_strangers_closes_the_newcomer() -> None:
-    network = MemoryNetwork()
-    b = Node("b@h", unfinished_limit=0)
-    await network.listen(b.door.answer, HOST, 5000)
-    await network.dial(asyncio.Protocol, HOST, 5000, 5.0)
-    await quiet()
-    assert (b.door.unfinished, network.transports) == (0, [])
-
-
-async def test_a_flood_of_strangers_is_a_few_lines_in_the_log_and_then_their_number(logs: list[EventDict]) -> None:
-    clock, network = Clock(), MemoryNetwork()
-    b = Node("b@h", clock=clock, unfinished_limit=0)
-    await network.listen(b.door.answer, HOST, 5000)
-    for _ in range(50):
-        await network.dial(asyncio.Protocol, HOST, 5000, 5.0)
-    await quiet()
-    assert len(logs) == 20
-    clock.now += 10.0
-    await network.dial(asyncio.Protocol, HOST, 5000, 5.0)
-    await quiet()
-    assert [line.get("lines_withheld") for line in logs] == [*[None] * 20, 30]
-
-
-async def test_a_flood_of_strangers_does_not_hide_that_a_node_which_we_dialled_refused(logs: list[EventDict]) -> None:
-    network = MemoryNetwork()
-    a, b = Node("a@h", cookie=b"wrong", unfinished_limit=0), Node("b@h")
-    await network.listen(a.door.answer, HOST, 5000)
-    await network.listen(b.door.answer, HOST, 5001)
-    for _ in range(50):
-        await network.dial(asyncio.Protocol, HOST, 5000, 5.0)
-    await network.dial(a.door.dial("b@h", 1), HOST, 5001, 5.0)
-    await quiet()
-    assert [line["dialled"] for line in logs if line["dialled"]] == ["b@h"]
 
 
 async def test_a_busy_peer_collects_until_it_is_full_and_goes_on_when_there_is_room() -> None:
@@ -463,37 +236,6 @@ def test_large_and_many_messages_cross_real_sockets(run: Run) -> None:
         await until(lambda: b.story[-1] == ("disconnected", "a@h", "closed by the peer"))
 
     run(scenario())
-
-
-def test_strangers_on_a_real_port_are_closed_and_the_node_goes_on(run: Run, logs: list[EventDict]) -> None:
-    async def scenario() -> None:
-        a, b = Node("a@h"), Node("b@h")
-        network = TcpNetwork()
-        listener = await network.listen(b.door.answer, HOST, 0)
-        for data in (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc", b"GET / HTTP/1.1\r\n\r\n", b"\xff" * 1000, b""):
-            reader, writer = await asyncio.open_connection(HOST, listener.port)
-            writer.write(data)
-            if not data:
-                writer.write_eof()
-            assert await read_to_the_end(reader) == b""
-            writer.close()
-        assert len(logs) == 4
-        await network.dial(a.door.dial("b@h", 1), HOST, listener.port, 5.0)
-        await until(lambda: a.peers and b.peers)
-        assert b.door.unfinished == 0
-        for node in (a, b):
-            node.peer.close("done")
-        listener.close()
-        await asyncio.sleep(0)
-
-    run(scenario())
-
-
-async def read_to_the_end(reader: asyncio.StreamReader) -> bytes:
-    try:
-        return await reader.read()
-    except ConnectionResetError:
-        return b""
 
 
 def test_a_peer_that_never_reads_does_not_keep_a_closed_transport_for_ever(run: Run) -> None:

@@ -27,10 +27,10 @@ from pydist import (
     send,
     spawn,
 )
-from pydist.core.handshake import Flag
 from pydist.peer import Peer, PeerOwner
 from pydist.transport.memory import MemoryNetwork
 from pydist.wire.control import Ask, Demonitor, Incoming, Messages, Monitor, MonitorExit, SendAlias
+from pydist.wire.handshake import Flag
 
 Pair = tuple[Node, Node]
 StartNode = Callable[..., Awaitable[Node]]

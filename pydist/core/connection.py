@@ -6,7 +6,6 @@ Order is the order of the calls, for every kind of signal. Input that breaks the
 
 from __future__ import annotations
 
-from pydist.core.handshake import Identity
 from pydist.core.outbox import Outbox
 from pydist.core.ticker import INTENSITY, NET_TICKTIME, Due, Ticker
 from pydist.errors import WireError
@@ -14,6 +13,7 @@ from pydist.terms import Pid
 from pydist.wire.codec import Encoder
 from pydist.wire.control import Incoming, Send, Signal, SignalReader
 from pydist.wire.framing import FRAME_LIMIT, LONG, TICK, FrameBuffer
+from pydist.wire.handshake import Identity
 
 
 class Connection:

@@ -35,10 +35,10 @@ from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 import attrs
 
-from pydist.core.handshake import Status
 from pydist.errors import ConnectionFull, EncodeError
 from pydist.wire.codec import Encoder
 from pydist.wire.control import Send, SendAlias, SendName, Signal, snapshot
+from pydist.wire.handshake import Status
 
 L = TypeVar("L")
 

@@ -5,11 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pydist.core.connection import Connection
-from pydist.core.handshake import Identity
 from pydist.errors import DecodeError, EncodeError, FrameTooLarge, WireError
 from pydist.terms import Pid
 from pydist.wire.control import Exit, Incoming, Link, Messages, Send
 from pydist.wire.framing import TICK
+from pydist.wire.handshake import Identity
 
 A = Identity("a@h", 1)
 B = Identity("b@h", 2)

@@ -1,29 +1,17 @@
 from __future__ import annotations
 
 import hmac
-import re
 from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import pydist.core.handshake as module
-from pydist.core.handshake import (
-    TRANSITIONS,
-    Confirm,
-    Decide,
-    Established,
-    Event,
-    Flag,
-    Handshake,
-    Identity,
-    Input,
-    Refused,
-    State,
-    Status,
-)
+from pydist.core.cookies import Cookies
+from pydist.core.handshake import Confirm, Decide, Established, Event, Handshake, Refused
+from pydist.core.handshake_states import State
 from pydist.errors import HandshakeError
+from pydist.wire.handshake import Flag, Identity, Status
 
 A = Identity("a@h", 1)
 B = Identity("b@h", 2)
@@ -31,14 +19,17 @@ NONCE_A = b"A" * 32
 NONCE_B = b"B" * 32
 
 
+SECRET = Cookies((b"secret",))
+
+
 def initiator(
-    local: Identity = A, *, cookie: bytes = b"secret", dialled: str = "b@h", nonce: bytes = NONCE_A
+    local: Identity = A, *, cookies: Cookies = SECRET, dialled: str = "b@h", nonce: bytes = NONCE_A
 ) -> Handshake:
-    return Handshake(local, cookie, nonce, 0.0, dialled=dialled)
+    return Handshake(local, cookies, nonce, 0.0, dialled=dialled)
 
 
-def acceptor(local: Identity = B, *, cookie: bytes = b"secret", nonce: bytes = NONCE_B) -> Handshake:
-    return Handshake(local, cookie, nonce, 0.0)
+def acceptor(local: Identity = B, *, cookies: Cookies = SECRET, nonce: bytes = NONCE_B) -> Handshake:
+    return Handshake(local, cookies, nonce, 0.0)
 
 
 def step(sender: Handshake, receiver: Handshake) -> list[Event]:
@@ -202,7 +193,7 @@ def refused(act: Callable[[], object], reason: str, *machines: Handshake) -> Non
 
 
 def test_a_wrong_cookie_is_refused_before_anything_is_asked() -> None:
-    a, b = initiator(cookie=b"wrong"), acceptor()
+    a, b = initiator(cookies=Cookies((b"wrong",))), acceptor()
     step(a, b)
     step(b, a)
     refused(lambda: step(a, b), "the proof is wrong: the peer has another cookie", b)
@@ -414,17 +405,73 @@ def test_nothing_is_looked_at_after_a_failure() -> None:
     refused(lambda: b.receive_data(initiator().data_to_send(), 0.0), "FAILED|no pydist node", b)
 
 
-def test_a_cookie_is_needed_and_a_whole_nonce() -> None:
-    with pytest.raises(ValueError, match="the cookie is empty"):
-        Handshake(A, b"", NONCE_A, 0.0)
+def test_a_whole_nonce_is_needed() -> None:
     with pytest.raises(ValueError, match="32 bytes, this one has 3"):
-        Handshake(A, b"secret", b"abc", 0.0)
+        Handshake(A, SECRET, b"abc", 0.0)
 
 
-def test_the_table_in_the_head_is_the_table_in_the_code() -> None:
-    row = re.compile(r"^\| ([A-Z_]+) +\| ([A-Z]+) +\| ([A-Z_, ]+?) +\|$", re.MULTILINE)
-    drawn = {
-        (State[state], Input[cause]): frozenset(State[name] for name in names.split(", "))
-        for state, cause, names in row.findall(module.__doc__ or "")
-    }
-    assert drawn == TRANSITIONS
+# Cookies
+
+OLD, NEW = b"old", b"new"
+PHASES = {"old": Cookies((OLD,)), "both": Cookies((NEW, OLD)), "new": Cookies((NEW,))}
+
+
+def connected(mine: Cookies, theirs: Cookies, at_a: Identity = A, at_b: Identity = B) -> bool:
+    a, b = initiator(at_a, cookies=mine), acceptor(at_b, cookies=theirs)
+    try:
+        return len(converse(a, b, lambda _, data: data)) == 2
+    except HandshakeError:
+        return False
+
+
+def test_nodes_in_neighbouring_phases_of_a_change_of_cookies_connect_whoever_dials() -> None:
+    met = {(mine, theirs) for mine in PHASES for theirs in PHASES if connected(PHASES[mine], PHASES[theirs])}
+    assert met == {(mine, theirs) for mine in PHASES for theirs in PHASES} - {("old", "new"), ("new", "old")}
+
+
+def test_a_node_of_version_1_gets_one_proof_with_the_preferred_cookie() -> None:
+    assert connected(Cookies((OLD, NEW)), PHASES["old"], at_b=OLD_B)
+    assert not connected(Cookies((NEW, OLD)), PHASES["old"], at_b=OLD_B)
+    assert connected(PHASES["old"], Cookies((NEW, OLD)), at_a=OLD_A)
+
+
+def test_an_answer_must_be_proven_by_the_cookie_that_the_handshake_is_about() -> None:
+    a, b = initiator(cookies=PHASES["old"]), acceptor(cookies=PHASES["both"])
+    to_decision(a, b)
+    b.decide(Status.ALIVE, 0.0)
+    step(b, a)
+    a._cookie = NEW
+    a.confirm(wanted=True, now=0.0)
+    refused(lambda: step(a, b), "the proof is wrong", b)
+
+
+def test_a_node_may_have_another_cookie_with_one_other_node() -> None:
+    mine, theirs = Cookies((b"1",), {"b@h": (b"2",)}), Cookies((b"3",), {"a@h": (b"2",)})
+    assert connected(mine, theirs)
+    assert not connected(mine, Cookies((b"1",)))
+    assert not connected(Cookies((b"3",)), theirs)
+
+
+def test_a_peer_that_lies_about_its_name_lacks_that_nodes_cookie() -> None:
+    guarded = Cookies((b"shared",), {"a@h": (b"for a alone",)})
+    assert not connected(Cookies((b"shared",)), guarded)
+    assert connected(Cookies((b"shared",)), guarded, at_a=Identity("liar@h", 1))
+
+
+def test_without_a_cookie_for_each_other_no_two_nodes_connect() -> None:
+    a, b = initiator(cookies=Cookies(())), acceptor()
+    step(a, b)
+    refused(lambda: step(b, a), "this node has no cookie for b@h", a)
+    a, b = initiator(), acceptor(cookies=Cookies(()))
+    step(a, b)
+    step(b, a)
+    refused(lambda: step(a, b), "the proof is wrong", b)
+
+
+@pytest.mark.parametrize("size", [0, 1, 31, 33, 63, 65, 96])
+def test_proofs_of_a_wrong_size_are_refused(size: int) -> None:
+    a, b = initiator(), acceptor()
+    step(a, b)
+    step(b, a)
+    message = b"P" + bytes(size)
+    refused(lambda: b.receive_data(len(message).to_bytes(2, "big") + message, 0.0), f"no proof has {size} bytes", b)

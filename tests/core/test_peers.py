@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pydist.core.handshake import Status
 from pydist.core.peers import Close, Connect, Decision, Down, Drop, Effect, Peers, Undelivered, Up
 from pydist.errors import ConnectionFull, EncodeError
 from pydist.terms import Pid
 from pydist.wire.codec import Encoded, Encoder
 from pydist.wire.control import Exit, Link, Send, Signal
+from pydist.wire.handshake import Status
 
 LINK = Link(Pid("b@h", 1, 1), Pid("a@h", 2, 1))
 
