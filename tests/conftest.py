@@ -19,6 +19,7 @@ from pydist.transport.memory import MemoryNetwork
 
 TWINS = (
     "tests/behaviours",
+    "tests/conformance",
     "tests/model",
     "tests/test_asyncio_inside.py",
     "tests/test_bad_input.py",

@@ -17,6 +17,7 @@ from pydist import (
     spawn,
 )
 from pydist.messaging import current
+from pydist.process import Process
 from tests.virtual_time import run_process
 
 P = ParamSpec("P")
@@ -67,16 +68,21 @@ def plain(reason: Any) -> Any:
     return (reason.error, reason.message) if isinstance(reason, Crash) else reason
 
 
-def mailbox() -> list[Any]:
-    """What waits in the mailbox of the calling process, oldest first."""
-    return current().mailbox.messages()
+def mailbox(pid: Pid | None = None) -> list[Any]:
+    """What waits in the mailbox of a process of this node, oldest first: of the calling one by default."""
+    return _process(pid).mailbox.messages()
+
+
+def _process(pid: Pid | None) -> Process:
+    me = current()
+    process = me if pid is None else me.home.process(pid)
+    assert process is not None
+    return process
 
 
 def links_and_monitors(pid: Pid | None = None) -> tuple[int, int, int, int]:
     """How many links, monitors, watchers and open aliases a process of this node has: the calling one by default."""
-    me = current()
-    process = me if pid is None else me.home.process(pid)
-    assert process is not None
+    process = _process(pid)
     aliases = len(process.aliases or ())
     tables = process.relations
     if tables is None:

@@ -31,61 +31,16 @@ from pydist import (
 )
 from pydist import exit as send_exit
 from pydist.messaging import current
-from tests.exit_signals import Signal, by_exit, by_inactive_link, by_itself, by_link, by_linking_to, outcome
+from tests.exit_signals import ROWS, Row, outcome
 from tests.helpers import WAITS, Waits, cleaning, end_of, wait_for_message
 from tests.virtual_time import run_process
 
 ELSEWHERE = Pid("other@host", 1, 1)
 
-DROPPED = "dropped"
-PLAIN, TRAPPING = False, True
 
-
-@pytest.mark.parametrize(
-    ("signal", "trapping", "expected"),
-    [
-        # by a link that is not active: dropped
-        (by_inactive_link("boom"), PLAIN, DROPPED),
-        (by_inactive_link("boom"), TRAPPING, DROPPED),
-        (by_inactive_link(KILL), PLAIN, DROPPED),
-        (by_inactive_link(NORMAL), TRAPPING, DROPPED),
-        # normal, from another: dropped, but sent
-        (by_link(NORMAL), PLAIN, DROPPED),
-        (by_exit(NORMAL), PLAIN, DROPPED),
-        (by_link(NORMAL), TRAPPING, ("gets", NORMAL)),
-        (by_exit(NORMAL), TRAPPING, ("gets", NORMAL)),
-        # normal, from itself
-        (by_itself(NORMAL), PLAIN, ("dies", NORMAL)),
-        (by_itself(NORMAL), TRAPPING, ("gets", NORMAL)),
-        # kill by exit/2: dies, even when trapping, with another reason
-        (by_exit(KILL), PLAIN, ("dies", KILLED)),
-        (by_exit(KILL), TRAPPING, ("dies", KILLED)),
-        (by_itself(KILL), PLAIN, ("dies", KILLED)),
-        (by_itself(KILL), TRAPPING, ("dies", KILLED)),
-        # kill by a link: a reason like others
-        (by_link(KILL), PLAIN, ("dies", KILL)),
-        (by_link(KILL), TRAPPING, ("gets", KILL)),
-        # any other
-        (by_link("boom"), PLAIN, ("dies", "boom")),
-        (by_link("boom"), TRAPPING, ("gets", "boom")),
-        (by_link(KILLED), PLAIN, ("dies", KILLED)),
-        (by_link(KILLED), TRAPPING, ("gets", KILLED)),
-        (by_exit("boom"), PLAIN, ("dies", "boom")),
-        (by_exit("boom"), TRAPPING, ("gets", "boom")),
-        (by_itself("boom"), PLAIN, ("dies", "boom")),
-        (by_itself("boom"), TRAPPING, ("gets", "boom")),
-        # a text is no atom
-        (by_exit("normal"), PLAIN, ("dies", "normal")),
-        (by_exit("kill"), TRAPPING, ("gets", "kill")),
-        # a link to nobody
-        (by_linking_to(Pid("nonode@nohost", 4711, 1)), PLAIN, ("dies", NOPROC)),
-        (by_linking_to(Pid("nonode@nohost", 4711, 1)), TRAPPING, ("gets", NOPROC)),
-        (by_linking_to(ELSEWHERE), PLAIN, ("dies", NOCONNECTION)),
-        (by_linking_to(ELSEWHERE), TRAPPING, ("gets", NOCONNECTION)),
-    ],
-)
-def test_what_an_exit_signal_does(signal: Signal, trapping: bool, expected: object) -> None:
-    assert outcome(signal, trapping=trapping) == expected
+@pytest.mark.parametrize("row", ROWS, ids=str)
+def test_what_an_exit_signal_does(row: Row) -> None:
+    assert outcome(row.how, row.reason, trapping=row.trapping) == row.expected
 
 
 def test_returning_is_normal() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
@@ -26,7 +26,7 @@ from pydist import (
     unalias,
 )
 from pydist.primitives import MonitorAlias
-from tests.exit_signals import Signal, by_exit, by_inactive_link, by_itself, by_link, outcome
+from tests.exit_signals import outcome
 from tests.helpers import mailbox, passed
 from tests.virtual_time import run_process
 
@@ -34,12 +34,7 @@ pytestmark = pytest.mark.real
 
 SCRIPT: Final = Path(__file__).parent / "signals.escript"
 
-SIGNALS: Final[dict[str, Callable[[object], Signal]]] = {
-    "link": by_link,
-    "inactive_link": by_inactive_link,
-    "exit": by_exit,
-    "itself": by_itself,
-}
+HOW: Final = ("link", "inactive link", "exit", "itself")
 REASONS: Final = ("normal", "kill", "killed", "shutdown", "noproc", "noconnection", "boom")
 Mode: TypeAlias = Literal["alias", "reply"] | MonitorAlias
 MODES: Final[tuple[Mode, ...]] = ("alias", "reply", "explicit_unalias", "demonitor", "reply_demonitor")
@@ -52,13 +47,13 @@ def of_erlang() -> dict[str, str]:
 
 
 def exit_signals() -> Iterator[tuple[str, str]]:
-    for how, reason, traps in product(SIGNALS, REASONS, ("plain", "trapping")):
-        result = outcome(SIGNALS[how](Atom(reason)), trapping=traps == "trapping")
+    for how, reason, traps in product(HOW, REASONS, ("plain", "trapping")):
+        result = outcome(how, Atom(reason), trapping=traps == "trapping")
         match result:
             case (str() as verb, Atom() as why):
-                yield f"{how} {reason} {traps}", f"{verb} {why.name}"
+                yield f"{how.replace(' ', '_')} {reason} {traps}", f"{verb} {why.name}"
             case _:
-                yield f"{how} {reason} {traps}", str(result)
+                yield f"{how.replace(' ', '_')} {reason} {traps}", str(result)
 
 
 async def aliases() -> list[tuple[str, str]]:

@@ -99,6 +99,7 @@ async def test_the_sender_to_a_full_mailbox_is_not_hurt_by_what_waits_there() ->
     await asyncio.sleep(0)
     send(pid, Lazy())
     send(pid, "another")
+    assert mailbox(pid) == ["another"]
 
 
 @in_process

@@ -41,24 +41,14 @@ from pydist import (
 )
 from pydist.messaging import current
 from tests.helpers import end, ended, in_process, links_and_monitors, mailbox, passed, plain
+from tests.tasks import double, when_told
 
 CLEAN = (0, 0, 0, 0)
-
-
-async def double(number: int) -> int:
-    return 2 * number
 
 
 async def after(seconds: float, value: Any = "late") -> Any:
     await asyncio.sleep(seconds)
     return value
-
-
-async def when_told() -> Any:
-    told = await receive()
-    if isinstance(told, BaseException):
-        raise told
-    return told
 
 
 async def fail(error: BaseException) -> None:

@@ -50,6 +50,7 @@ from pydist import (
 )
 from pydist.messaging import current
 from tests.helpers import end, ended, in_process, links_and_monitors, mailbox, now, passed, plain
+from tests.tasks import double, when_told
 from tests.virtual_time import run_process
 
 ALONE = (1, 0, 0, 0)
@@ -59,20 +60,9 @@ Starts = Callable[..., Any]
 BOTH = pytest.mark.parametrize("start", [TaskSupervisor.async_, TaskSupervisor.async_nolink])
 
 
-async def double(number: int) -> int:
-    return 2 * number
-
-
 async def sleep(seconds: float) -> float:
     await asyncio.sleep(seconds)
     return seconds
-
-
-async def when_told() -> Any:
-    told = await receive()
-    if isinstance(told, BaseException):
-        raise told
-    return told
 
 
 async def leave(reason: Any) -> None:
