@@ -64,9 +64,10 @@ from pydist.message import Message, Opaque, Request
 from pydist.messaging import receive, send
 from pydist.monitoring import dead_letters, system_monitor
 from pydist.node import Node, run
-from pydist.node_watch import LongMessageQueue, LongSchedule, SchedulerLag
+from pydist.node_watch import BusyNode, LongMessageQueue, LongSchedule, SchedulerLag
 from pydist.partition_supervisor import PartitionSupervisor
 from pydist.primitives import (
+    async_dist,
     bound_mailbox,
     connect,
     demonitor,
@@ -81,6 +82,7 @@ from pydist.primitives import (
     published,
     register,
     self_pid,
+    send_nosuspend,
     spawn,
     trap_exit,
     unlink,
@@ -153,6 +155,7 @@ __all__ = [
     "AutoShutdown",
     "BadNodeName",
     "BadTransition",
+    "BusyNode",
     "Call",
     "CallError",
     "CallTimeout",
@@ -234,6 +237,7 @@ __all__ = [
     "Via",
     "abcast",
     "alias",
+    "async_dist",
     "bound_mailbox",
     "call",
     "cancel_timer",
@@ -284,6 +288,7 @@ __all__ = [
     "send",
     "send_after",
     "send_interval",
+    "send_nosuspend",
     "send_request",
     "serve_applications",
     "spawn",

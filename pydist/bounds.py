@@ -1,6 +1,7 @@
 """Bounded mailboxes: how many messages may wait for a process, and what becomes of one more.
 
-A bound is the receiver's own choice, and never silent: each message that is dropped is a dead letter. It holds for what
+A bound is the receiver's own choice, and never silent: each message that is dropped is a dead letter. With "block" none
+is: who has sent one message too many is held at its next await until there is room (see `gates.py`). It holds for what
 others send to a pid or a name. What the process has asked for comes in however full the mailbox is, and is never
 dropped for another: `Down`, `Exited`, replies, timeouts, and all else that comes by an alias or carries a reference.
 """
@@ -14,7 +15,7 @@ import attrs
 from pydist.mailbox import carried_by
 from pydist.terms import Exited, NodeDown, NodeUp, Ref
 
-WhenFull: TypeAlias = Literal["drop_newest", "drop_oldest", "exit"]
+WhenFull: TypeAlias = Literal["drop_newest", "drop_oldest", "exit", "block"]
 
 POLICIES: Final[tuple[str, ...]] = get_args(WhenFull)
 _ASKED_FOR: Final = (Exited, NodeUp, NodeDown)

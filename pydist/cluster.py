@@ -131,8 +131,13 @@ class Cluster:
         self._runtime.scheduler.run_batch()
         self._heard()
 
+    def crowded(self, peer: Peer) -> None:
+        """Much waits for a peer, and somebody sends more."""
+        self.router.crowded(peer)
+
     def writable(self, peer: Peer) -> None:
-        """The peer was busy, and is no longer. Nobody waits for that yet."""
+        """The peer takes more again."""
+        peer.gate.open()
 
     # -- performing
 

@@ -1,12 +1,14 @@
 """Messages about what is not as it should be on this node: long steps, long mailboxes, lag, dead letters.
 
-    system_monitor(long_schedule=0.1, long_message_queue=(100, 10_000), scheduler_lag=0.1, dead_letters=True)
+    system_monitor(long_schedule=0.1, long_message_queue=(100, 10_000), scheduler_lag=0.1, dead_letters=True,
+                   busy_dist=True)
     while True:
         match await receive():
             case LongSchedule(pid, label, seconds, stack): ...
             case LongMessageQueue(pid, label, length, long): ...
             case SchedulerLag(seconds): ...
             case DeadLetter(target, message, reason): ...
+            case BusyNode(pid, node): ...
 
 What it costs; nothing of it is paid by those who send and receive:
 
@@ -18,7 +20,7 @@ What it costs; nothing of it is paid by those who send and receive:
 - `long_message_queue`: that process looks at 10,000 mailboxes a second, all around, and four times a second at all that
   are long; half a microsecond for each. So of 10,000 processes none is overlooked for longer than a second, of a
   million none for two minutes.
-- `dead_letters`: nothing.
+- `dead_letters` and `busy_dist`: nothing.
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ def system_monitor(
     long_message_queue: tuple[int, int] | None = None,
     scheduler_lag: float | None = None,
     dead_letters: bool = False,
+    busy_dist: bool = False,
 ) -> None:
     """From now on, send the calling process messages about this node (Erlang's `erlang:system_monitor/2`).
 
@@ -48,6 +51,8 @@ def system_monitor(
             another when it holds no more than `disable`.
         scheduler_lag: seconds that a ready process may have to wait for its turn: `SchedulerLag`.
         dead_letters: a `DeadLetter` for each message that nobody gets.
+        busy_dist: a `BusyNode` for each process that is held, since too much waits for the node that it has sent to
+            (Erlang's `busy_dist_port`).
 
     Raises:
         ValueError: a limit that makes no sense.
@@ -56,7 +61,9 @@ def system_monitor(
     _check("long_schedule", long_schedule)
     _check("scheduler_lag", scheduler_lag)
     queues = None if long_message_queue is None else _queues(long_message_queue)
-    node_watch_of(runtime).subscribe(process, long_schedule, queues, scheduler_lag, letters=dead_letters)
+    node_watch_of(runtime).subscribe(
+        process, long_schedule, queues, scheduler_lag, letters=dead_letters, busy=busy_dist
+    )
 
 
 def dead_letters() -> dict[str, int]:

@@ -11,7 +11,7 @@ import os
 import signal
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from typing import Any, Final, TypeVar, TypeVarTuple
+from typing import Any, Final, TypeVar, TypeVarTuple, cast
 
 from pydist import epmd_client
 from pydist.cluster import Cluster
@@ -22,7 +22,7 @@ from pydist.errors import Exit, NodeStartError
 from pydist.logs import default_logging
 from pydist.node_watch import node_watch_of
 from pydist.own_log import log
-from pydist.peer import Settings
+from pydist.peer import BUSY_LIMIT, PENDING_LIMIT, Settings
 from pydist.process import Process, crash_of
 from pydist.runtime import LOCAL_NODE, Runtime, begin
 from pydist.terms import NODE, SHUTDOWN, Destination, NodeName, Pid
@@ -62,6 +62,9 @@ class Node:
         busy_wait: seconds in which the node looks for more input before it sleeps, after peers have answered quickly.
             It saves a round trip the time to be woken, and costs processor time, as the BEAM's `+sbwt` does. By default
             0.0001 where there is more than one processor; 0 for never.
+        busy_limit: bytes that may wait for another node before processes that send more to it are held at their next
+            await (Erlang's `+zdbbl`, `dist_buf_busy_limit`).
+        pending_limit: bytes that may wait for another node before messages to it raise `ConnectionFull`.
         network, env: for tests: what carries the bytes, and where time and chance come from.
     """
 
@@ -76,6 +79,8 @@ class Node:
         allow_public: bool = False,
         long_schedule: float | None = None,
         busy_wait: float | None = None,
+        busy_limit: int = BUSY_LIMIT,
+        pending_limit: int = PENDING_LIMIT,
         network: Network | None = None,
         env: Env | None = None,
     ) -> None:
@@ -89,6 +94,7 @@ class Node:
         if long_schedule is not None and not long_schedule > 0:
             raise NodeStartError(f"long_schedule is a number of seconds above 0, not {long_schedule}")
         self._long_schedule = long_schedule
+        self._busy_limit, self._pending_limit = _sizes(busy_limit, pending_limit)
         self._cookies = Cookies((cookie.encode(),) if cookie else ())
         self._epmd_port = epmd_client.default_port() if epmd_port is None else epmd_port
         self._port = port
@@ -138,6 +144,8 @@ class Node:
             env=self._env,
             net_ticktime=self._net_ticktime,
             busy_wait=self._busy_wait,
+            busy_limit=self._busy_limit,
+            pending_limit=self._pending_limit,
         )
         self._cluster = Cluster(self._runtime, settings, self._network, self._epmd_port)
         self._keeper = loop.create_task(self._stay_registered(self._registration))
@@ -264,6 +272,14 @@ def _busy_wait(asked: float | None, network: Network | None) -> float:
     if not 0 <= asked <= 1:
         raise NodeStartError(f"busy_wait is a number of seconds from 0 to 1, not {asked}")
     return asked
+
+
+def _sizes(busy_limit: object, pending_limit: object) -> tuple[int, int]:
+    """Both, checked."""
+    for name, limit in (("busy_limit", busy_limit), ("pending_limit", pending_limit)):
+        if type(limit) is not int or limit < 1:
+            raise NodeStartError(f"{name} is a number of bytes from 1 on, not {limit!r}")
+    return cast("int", busy_limit), cast("int", pending_limit)
 
 
 class _HandedOn(Exit):

@@ -43,6 +43,13 @@ class LongMessageQueue(Message, tag="$long_message_queue"):
     long: bool
 
 
+class BusyNode(Message, tag="$busy_node"):
+    """A process has sent to a node for which much waits already, and is held at its next await."""
+
+    pid: Pid
+    node: str
+
+
 class SchedulerLag(Message, tag="$scheduler_lag"):
     """Processes that were ready have waited for their turn."""
 
@@ -58,6 +65,7 @@ class NodeWatch:
         self._steps: dict[Process, Watch] = {}
         self._queues: dict[Process, LongQueues] = {}
         self._lags: dict[Process, float] = {}
+        self._busy: dict[Process, None] = {}
         self._sweep = Sweep()
         self._ticker: Process | None = None
 
@@ -66,7 +74,14 @@ class NodeWatch:
         self._watchdog.add(Watch(limit, _log_noticed, _log_ended))
 
     def subscribe(
-        self, process: Process, step: float | None, queues: LongQueues | None, lag: float | None, *, letters: bool
+        self,
+        process: Process,
+        step: float | None,
+        queues: LongQueues | None,
+        lag: float | None,
+        *,
+        letters: bool,
+        busy: bool,
     ) -> None:
         """Tell a process from now on of what it wants to hear of, and of nothing else; see `system_monitor`."""
         self._unsubscribe(process)
@@ -79,6 +94,8 @@ class NodeWatch:
             self._queues[process] = queues
         if lag is not None:
             self._lags[process] = lag
+        if busy:
+            self._busy[process] = None
         if letters:
             self._runtime.dead_letters.listeners[process] = process.deliver
         if self._interval() is not None and (self._ticker is None or self._ticker.done()):
@@ -91,7 +108,13 @@ class NodeWatch:
             self._watchdog.remove(watch)
         self._queues.pop(process, None)
         self._lags.pop(process, None)
+        self._busy.pop(process, None)
         self._runtime.dead_letters.listeners.pop(process, None)
+
+    def busy_node(self, sender: Process, node: str) -> None:
+        """A process is held, for too much waits for a node. Who is told is never one that is held for the telling."""
+        for process in list(self._busy):
+            process.deliver(BusyNode(sender.pid, node))
 
     def close(self) -> None:
         """The node has stopped."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import attrs
 
@@ -22,10 +22,14 @@ from pydist.core.ticker import INTENSITY, NET_TICKTIME
 from pydist.env import Env
 from pydist.errors import ConnectionFull, WireError
 from pydist.flusher import Flusher
+from pydist.gates import Gate
 from pydist.own_log import log
 from pydist.wire.control import Ask, Incoming, Send, SendAlias, SendName, Signal
 from pydist.wire.framing import FRAME_LIMIT
 from pydist.wire.handshake import Flag, Identity
+
+BUSY_LIMIT: Final = 1024 * 1024
+PENDING_LIMIT: Final = 256 * 1024 * 1024
 
 
 @attrs.frozen(kw_only=True)
@@ -40,10 +44,10 @@ class Settings:
     intensity: int = INTENSITY
     setup_time: float = SETUP_TIME
     frame_limit: int = FRAME_LIMIT
-    pending_limit: int = 256 * 1024 * 1024
+    pending_limit: int = PENDING_LIMIT
     """What may wait for one peer before messages to it raise :class:`ConnectionFull`."""
-    busy_limit: int = 1024 * 1024
-    """What the transport may hold unsent before the peer counts as busy (OTP: `dist_buf_busy_limit`)."""
+    busy_limit: int = BUSY_LIMIT
+    """What may wait for one peer before it counts as busy (OTP: `dist_buf_busy_limit`)."""
     busy_wait: float = 0.0
     """How long to look for more input after some has come, before the program sleeps."""
     unfinished_limit: int = 128
@@ -65,8 +69,12 @@ class PeerOwner(Protocol):
         """All signals of one read have been delivered: who was woken by them may run."""
         ...
 
+    def crowded(self, peer: Peer) -> None:
+        """Something is being sent, and more than `busy_limit` waits already; `writable` comes once less does."""
+        ...
+
     def writable(self, peer: Peer) -> None:
-        """The peer was busy, and is no longer."""
+        """The peer was busy or crowded, and is no longer."""
         ...
 
 
@@ -94,7 +102,11 @@ class Peer(asyncio.Protocol):
         self._flusher = flusher
         self._transport = transport
         self.address = address
-        self._pending_limit = settings.pending_limit
+        self._crowded_above = self._crowd_limit = min(settings.busy_limit, settings.pending_limit)
+        """What may wait in the outbox before a sender is told of; nothing while the peer is busy."""
+        self._crowded = False
+        self.gate = Gate()
+        """Where the owner holds who sends while it is crowded."""
         self._clock = settings.env.clock
         self._loop = asyncio.get_running_loop()
         self._flush_due = False
@@ -124,8 +136,8 @@ class Peer(asyncio.Protocol):
         """
         if not self.up:
             return
-        if self._outbox.size > self._pending_limit:
-            raise self._full()
+        if self._outbox.size > self._crowded_above:
+            self._crowd(capped=True)
         self._outbox.send(number, message)
         if not self._flush_due:
             self._flush_due = True
@@ -138,8 +150,8 @@ class Peer(asyncio.Protocol):
         """
         if not self.up:
             return
-        if isinstance(signal, Send | SendName | SendAlias | Ask) and self.connection.pending > self._pending_limit:
-            raise self._full()
+        if self._outbox.size > self._crowded_above:
+            self._crowd(capped=isinstance(signal, Send | SendName | SendAlias | Ask))
         self.connection.send(signal)
         if not self._flush_due:
             self._flush_due = True
@@ -153,6 +165,9 @@ class Peer(asyncio.Protocol):
         connection = self.connection
         while connection.outbox.size and not self.busy:
             self._transport.write(connection.data_to_send(self._settings.busy_limit))
+        if self._crowded and not self.busy:
+            self._crowded = False
+            self._owner.writable(self)
 
     def close(self, reason: str) -> None:
         """End it. What was queued is still written, if the other side takes it soon."""
@@ -162,11 +177,26 @@ class Peer(asyncio.Protocol):
         self._shut(self._linger)
         self._owner.disconnected(self, reason)
 
-    def _full(self) -> ConnectionFull:
-        return ConnectionFull(
-            f"{self.connection.pending} bytes wait for {self.identity.node}, the limit is "
-            f"{self._settings.pending_limit}: the message was not sent"
-        )
+    def is_crowded(self) -> bool:
+        """Whether a message sent now would be one too many, so that its sender is to wait."""
+        return self.busy or self._size() > self._settings.busy_limit
+
+    def _size(self) -> int:
+        """Bytes that wait."""
+        return self.connection.pending + self._transport.get_write_buffer_size()
+
+    def _crowd(self, *, capped: bool) -> None:
+        """Much waits already: refuse a message where it is too much, and have its sender held where it is not."""
+        size = self._size()
+        if capped and size > self._settings.pending_limit:
+            raise ConnectionFull(
+                f"{size} bytes wait for {self.identity.node}, the limit is {self._settings.pending_limit}: the message "
+                "was not sent. Who sends much has to await something between sends: there it is held until the "
+                "connection takes more, unless it has called async_dist(True)"
+            )
+        if self.busy or size > self._settings.busy_limit:
+            self._crowded = True
+            self._owner.crowded(self)
 
     # The transport's side --------------------------------------------------------------------------------------------
 
@@ -194,14 +224,14 @@ class Peer(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """More than `busy_limit` waits in the transport."""
-        self.busy = True
+        self.busy = self._crowded = True
+        self._crowded_above = -1
 
     def resume_writing(self) -> None:
         """Most of it is gone."""
         self.busy = False
+        self._crowded_above = self._crowd_limit
         self.flush()
-        if self.up and not self.busy:
-            self._owner.writable(self)
 
     # The machine's side ----------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Coroutine
-from typing import Any, Final, Literal, TypeAlias, TypeVarTuple, overload
+from typing import Any, Final, Literal, TypeAlias, TypeVar, TypeVarTuple, overload
 
 from pydist.bounds import Bound, WhenFull
 from pydist.core.names import check_name
@@ -19,6 +19,7 @@ from pydist.terms import Alias, Down, Pid, Reason, Ref, RegisteredName
 MonitorAlias: TypeAlias = Literal["explicit_unalias", "demonitor", "reply_demonitor"]
 _MONITOR_ALIASES: Final = ("explicit_unalias", "demonitor", "reply_demonitor")
 
+M = TypeVar("M")
 Ts = TypeVarTuple("Ts")
 
 
@@ -213,15 +214,18 @@ def _interrupting(process: Process) -> Exit:
 
 
 def bound_mailbox(limit: int | None, when_full: WhenFull = "drop_newest") -> None:
-    """Bound the mailbox of the calling process: what others send to its pid or name, while `limit` messages wait, is
-    dropped as `when_full` says, and each dropped message is a dead letter (`mailbox_full`).
+    """Bound the mailbox of the calling process: `when_full` says what becomes of what others send to its pid or name
+    while `limit` messages wait. Each dropped message is a dead letter (`mailbox_full`).
 
     What the process has asked for is let in and kept however full the mailbox is: `Down`, `Exited`, replies, timeouts.
 
     Args:
         limit: messages; None for no bound, as it is in the beginning. Those that wait already stay.
         when_full: "drop_newest" drops what comes; "drop_oldest" drops what has waited longest; "exit" ends the process
-            with the reason `MAILBOX_FULL`, for its supervisor to see.
+            with the reason `MAILBOX_FULL`, for its supervisor to see. "block" takes the message, and holds its sender
+            at its next await until there is room: so each sender may be one message over, or as many as it sends
+            between two awaits. Nobody is held by a process that waits for him, not even through others; what comes
+            from outside any process holds nobody.
 
     Raises:
         TypeError, ValueError: no such bound.
@@ -229,6 +233,37 @@ def bound_mailbox(limit: int | None, when_full: WhenFull = "drop_newest") -> Non
     process = current()
     process.bound = None if limit is None else Bound(limit, when_full)
     process.mailbox.limit = sys.maxsize if limit is None else min(limit, sys.maxsize)
+    if process.flow is not None and (limit is None or when_full != "block"):
+        process.flow.let_in()
+
+
+def async_dist(flag: bool) -> bool:
+    """From now on, the calling process is not held when it sends to a node for which too much waits, or again it is;
+    the old setting (Erlang's `process_flag(async_dist, Flag)`).
+
+    It is responsible then for what it sends: behind `pending_limit` of its node a message raises `ConnectionFull`.
+    """
+    check_flag("async_dist", flag)
+    flow = current().flows()
+    before, flow.async_dist = flow.async_dist, flag
+    return before
+
+
+def send_nosuspend(target: Pid[M] | Alias | str | RegisteredName, message: M) -> bool:
+    """Send `message`, unless the caller would be held for it at its next await (Erlang's `erlang:send_nosuspend/2`).
+
+    Returns:
+        False if nothing was sent: too much waits for the node of `target`, or its mailbox is full and is to block. What
+        comes of the message is as unknown as with `send` otherwise.
+
+    Raises:
+        UnknownName, TypeError, ValueError, EncodeError, ConnectionFull: as `send`.
+    """
+    _, runtime = acting()
+    if runtime.would_hold(target):
+        return False
+    runtime.send(target, message)
+    return True
 
 
 def trap_exit(flag: bool) -> bool:

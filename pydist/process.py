@@ -24,6 +24,7 @@ from pydist.bounds import may_be_dropped
 from pydist.core.relations import Relations, Target
 from pydist.dead_letters import DeadReason
 from pydist.errors import Exit
+from pydist.gates import Flow
 from pydist.mailbox import MISSING
 from pydist.reminder import Reminder
 from pydist.scheduler import RunnableTask, Scheduler
@@ -96,6 +97,7 @@ class Process(RunnableTask):
 
     __slots__ = ("_reminder", "last_message")
 
+    flow: Flow | None
     home: Home
     relations: Relations | None
     timer: Entry | None
@@ -121,7 +123,19 @@ class Process(RunnableTask):
 
     def waits(self) -> bool:
         """Whether it waits, for a message or for a future; otherwise it runs, or is to run soon."""
-        return self.parked or self._fut_waiter is not None
+        return self.parked or self._fut_waiter is not None or (self.flow is not None and self.flow.stopped)
+
+    def flows(self) -> Flow:
+        """What holds it back when it sends, made on first use."""
+        if self.flow is None:
+            self.flow = Flow(self)
+            self.holding = True
+        return self.flow
+
+    def blocks(self) -> bool:
+        """Whether who sends to it now is held at its next await."""
+        full = len(self.mailbox) >= self.mailbox.limit
+        return full and self.bound.when_full == "block" and not self.dying
 
     def open_alias(self, ref: Ref, until: AliasEnd) -> None:
         """Let messages to the alias with this reference in, until what `until` says."""
@@ -184,6 +198,9 @@ class Process(RunnableTask):
 
     def overflow(self, message: Any) -> None:
         """A message for which the bounded mailbox has no room."""
+        if self.bound.when_full == "block":
+            self._keep_waiting(message)
+            return
         dropped = message
         if self.bound.when_full == "drop_oldest":
             oldest = self.mailbox.flush(may_be_dropped)
@@ -193,6 +210,13 @@ class Process(RunnableTask):
         elif self.bound.when_full == "exit":
             self.die(MAILBOX_FULL)
         self.home.dead_letter(self.pid, dropped, "mailbox_full")
+
+    def _keep_waiting(self, message: Any) -> None:
+        """Take the message, and have its sender wait at its next await until there is room."""
+        self.admit(message)
+        sender: Process | None = self.scheduler.current
+        if sender is not None:
+            self.flows().hold_at_door(sender.flows())
 
     def expire(self) -> None:
         """The timeout of a receive has passed."""
@@ -215,6 +239,8 @@ class Process(RunnableTask):
         self.dying = True
         self.reductions = 0  # so that the next receive looks up
         self.exit_reason = reason
+        if self.flow is not None:
+            self.flow.end()
         self._cancel_requests += 1  # never taken back, so that no timeout takes the signal for its own cancellation
         self.throw_soon(Exit(reason))
 
@@ -239,14 +265,18 @@ class Process(RunnableTask):
             self.scheduler.enqueue(self)  # which closes it; where it stands in the queue or runs, that happens anyway
 
     def take_thrown(self) -> BaseException | None:
-        """What the step that begins now must throw. A dying process stays unusual: see `park`."""
+        """What the step that begins now must throw. A dying process stays unusual: see `park`; and so does one
+        that is to be asked at its next await: see `gates.py`."""
         thrown = super().take_thrown()
-        self.unusual = self.dying
+        self.unusual = self.dying or (self.flow is not None and self.flow.attentive)
         return thrown
 
     def park(self) -> None:
         """The coroutine waits for a message although it is to be interrupted; a dying one is told again, and at last
         closed."""
+        if not (self.dying or self._must_cancel or self.thrown):
+            self.parked = True  # it is unusual in another way
+            return
         if self.dying and self.thrown is None:
             self.thrown = Exit(self.exit_reason)
             self._patience -= 1
@@ -294,6 +324,8 @@ class Process(RunnableTask):
         self.exit_reason = reason
         self.finish(result, exception)
         self.aliases = None
+        if self.flow is not None:
+            self.flow.end()
         if self.timer is not None:
             self.home.timers.forget(self)
         self.home.forget(self)

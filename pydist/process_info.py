@@ -15,7 +15,7 @@ from pydist.primitives import check_pid
 from pydist.process import Process
 from pydist.terms import Pid
 
-Status: TypeAlias = Literal["running", "runnable", "waiting", "exiting"]
+Status: TypeAlias = Literal["running", "runnable", "waiting", "suspended", "exiting"]
 
 
 class ProcessInfo(Message, tag="$process_info"):
@@ -30,7 +30,8 @@ class ProcessInfo(Message, tag="$process_info"):
     """Who spawned it; None if that was no process."""
     status: Status
     """"running" for the one that looks; "runnable" while it waits for its turn; "waiting" for a message, or a future of
-    asyncio; "exiting" when it has been told to exit, and cleans up."""
+    asyncio; "suspended" when it is held at an await, since it has sent where there was no room; "exiting" when it has
+    been told to exit, and cleans up."""
     message_queue_len: int
     links: list[Pid]
     """Oldest first."""
@@ -95,6 +96,8 @@ def _status(process: Process, looker: Process) -> Status:
         return "exiting"
     if process is looker:
         return "running"
+    if process.flow is not None and process.flow.gates:
+        return "suspended"
     return "waiting" if process.waits() else "runnable"
 
 

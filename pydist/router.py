@@ -145,6 +145,11 @@ class Router:
         """`source` has died, and `watcher` monitored it."""
         self._send_reason(watcher.node, control.MonitorExit(_bare(source), watcher, ref, reason))
 
+    def would_hold(self, target: Target) -> bool:
+        """Whether who sends to `target` now is held at its next await."""
+        peer = self._up.get(target.node if isinstance(target, Pid) else target[1])
+        return peer is not None and peer.is_crowded()
+
     def trouble(self, node: str) -> str | None:
         """Why no connection to `node` could be made, if the last try failed."""
         return self._connections.failures.get(node)
@@ -252,6 +257,14 @@ class Router:
                 log.warning("message_dropped", node=peer.identity.node, reason=str(error))
                 self._lost(peer.identity.node, signal, "too_large")
 
+    def crowded(self, peer: Peer) -> None:
+        """Something goes to a peer for which much waits already: hold who is at it, at its next await."""
+        sender: Process | None = self._runtime.scheduler.current
+        if sender is None or (sender.flow is not None and sender.flow.async_dist):
+            return
+        if peer.gate.hold(sender.flows()) and self._runtime.watch is not None:
+            self._runtime.watch.busy_node(sender, peer.identity.node)
+
     def undelivered(self, node: str, waiting: list[Signal]) -> None:
         """No connection came about."""
         for signal in waiting:
@@ -259,6 +272,7 @@ class Router:
 
     def disconnected(self, peer: Peer) -> None:
         """The connection is lost: its links and monitors end with `NOCONNECTION`."""
+        peer.gate.open()
         crossings, peer.crossings = peer.crossings, Crossings()
         find = self._runtime.process
         for local, remote in crossings.links:

@@ -34,6 +34,10 @@ class Watch(Protocol):
         """The node has stopped."""
         ...
 
+    def busy_node(self, sender: Process, node: str, /) -> None:
+        """A process is held, for too much waits for a node."""
+        ...
+
 
 def begin(function: Callable[..., Coroutine[Any, Any, Any]], args: tuple[Any, ...]) -> Coroutine[Any, Any, Any]:
     """The coroutine of an async function.
@@ -174,6 +178,14 @@ class Runtime(ProcessTable[Process]):
             self._send_alias(target, message)
         else:
             self._send_name(target, message)
+
+    def would_hold(self, target: Destination) -> bool:
+        """Whether who sends to `target` now is held at its next await."""
+        if isinstance(target, Alias):
+            return not self.is_local(target.pid) and self.outward.would_hold(target.pid)
+        address = target if isinstance(target, Pid) else self.address(target)
+        process = self.process(address) if isinstance(address, Pid) else self._holder(address)
+        return self.outward.would_hold(address) if process is None else process.blocks()
 
     def _send_alias(self, alias: Alias, message: Any) -> None:
         process = self.process(alias.pid)

@@ -232,6 +232,8 @@ class Scheduler(RunQueue):
         """A coroutine has yielded something rarer than PARK."""
         if task.over:
             task.close()
+        elif task.flow is not None and task.flow.stops(what):
+            pass  # it has sent where there is no room: see gates.py
         elif what is PARK:
             task.park()
         elif what is NEXT:

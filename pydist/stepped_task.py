@@ -43,7 +43,9 @@ class SteppedTask(TaskState):
 
     def _future_done(self, _future: object) -> None:
         self._fut_waiter = None
-        if not self.over:
+        if self.flow is not None and self.flow.gates:
+            self.flow.stopped = True
+        elif not self.over:
             self.scheduler.enqueue(self)
 
     def throw_soon(self, exception: BaseException) -> None:

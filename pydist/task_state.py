@@ -44,6 +44,7 @@ class TaskState:
         "deadline",
         "dying",
         "exit_reason",
+        "flow",
         "holding",
         "home",
         "label",
@@ -111,8 +112,10 @@ class TaskState:
         """By which monitors, aliases and links messages may come before all ordinary ones."""
         self.bound: Any = None
         """What becomes of messages for which there is no room, a `Bound`; None while there is always room."""
+        self.flow: Any = None
+        """What holds it back when it sends, and whom it keeps waiting, a `Flow`; None while there is neither."""
         self.holding = False
-        """It has a name, has published something, or timers end with it: its end must free more than its place."""
+        """It has a name, a flow, something published, or timers end with it: its end must free more than its place."""
         self._patience = PATIENCE
 
     def waken(self) -> None:

@@ -77,6 +77,9 @@ class Node:
 
     def delivered(self) -> None: ...
 
+    def crowded(self, peer: Peer) -> None:
+        self.story.append("crowded")
+
     def writable(self, peer: Peer) -> None:
         self.story.append("writable")
 

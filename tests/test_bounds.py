@@ -169,7 +169,7 @@ async def test_a_message_by_name_is_bounded_as_well() -> None:
         (0, "drop_newest", ValueError, "a mailbox has room for at least 1 message, not for 0"),
         (True, "drop_newest", TypeError, "the bound of a mailbox is a number of messages, not True"),
         ("10", "drop_newest", TypeError, "the bound of a mailbox is a number of messages, not '10'"),
-        (1, "block", ValueError, "when_full is one of drop_newest, drop_oldest, exit, not 'block'"),
+        (1, "drop", ValueError, "when_full is one of drop_newest, drop_oldest, exit, block, not 'drop'"),
     ],
 )
 def test_what_is_no_bound_is_refused(limit: Any, when_full: Any, error: type[Exception], words: str) -> None:

@@ -184,7 +184,7 @@ async def test_a_busy_peer_collects_until_it_is_full_and_goes_on_when_there_is_r
     a.peer.send_message(2, b"x" * 1001)
     await quiet()
     assert (a.peer.busy, written) == (True, [])
-    with pytest.raises(ConnectionFull, match="wait for b@h, the limit is 1000: the message was not sent"):
+    with pytest.raises(ConnectionFull, match=r"wait for b@h, the limit is 1000: the message was not sent\. Who sends"):
         a.peer.send_message(2, "one more")
     with pytest.raises(ConnectionFull):
         a.peer.send(Send(Pid("b@h", 2, 1), "one more"))

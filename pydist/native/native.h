@@ -118,6 +118,7 @@ typedef struct {
     PyObject *timer;
     PyObject *urgent;
     PyObject *bound;
+    PyObject *flow;
     double deadline;
     int reductions;
     int cancel_requests;

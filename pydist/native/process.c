@@ -32,6 +32,7 @@ state_make(PyTypeObject *type, PyObject *pid, PyObject *coroutine, PyObject *hom
     self->timer = none();
     self->urgent = none();
     self->bound = none();
+    self->flow = none();
     self->exit_reason = Py_NewRef(normal);
     self->deadline = Py_HUGE_VAL;
     self->reductions = REDUCTIONS;
@@ -83,6 +84,7 @@ state_traverse(TaskState *self, visitproc visit, void *arg)
     Py_VISIT(self->timer);
     Py_VISIT(self->urgent);
     Py_VISIT(self->bound);
+    Py_VISIT(self->flow);
     return 0;
 }
 
@@ -117,6 +119,7 @@ state_clear(TaskState *self)
     Py_CLEAR(self->timer);
     Py_CLEAR(self->urgent);
     Py_CLEAR(self->bound);
+    Py_CLEAR(self->flow);
     return 0;
 }
 
@@ -233,6 +236,7 @@ static PyMemberDef state_members[] = {
     OBJECT("timer", timer),
     OBJECT("urgent", urgent),
     OBJECT("bound", bound),
+    OBJECT("flow", flow),
     OBJECT("_fut_waiter", fut_waiter),
     OBJECT("_cancel_message", cancel_message),
     OBJECT("_callbacks", callbacks),

@@ -1,8 +1,8 @@
 """Connections within one event loop, without sockets: several nodes in one test.
 
-Bytes arrive in order, one callback of the loop later, and nothing is ever short of room: `pause_writing` is never
-called. The network can be broken on purpose: `cut` ends all connections as a reset does, `silence` lets every byte
-vanish while the connections stay, which only a net tick can notice.
+Bytes arrive in order, one callback of the loop later. The network can be broken on purpose: `cut` ends all connections
+as a reset does, `silence` lets every byte vanish while the connections stay, which only a net tick can notice. `stall`
+lets nothing through until `go_on`: what is written waits, and who writes much is asked to pause.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ class MemoryNetwork:
         self.transports: list[MemoryTransport] = []
         """Both ends of every open connection."""
         self.silent = False
+        self.stalled = False
 
     async def listen(self, protocol_factory: Callable[[], asyncio.Protocol], host: str, port: int) -> Listener:
         """Take connections at `host`:`port`; see :class:`pydist.transport.Network`."""
@@ -70,6 +71,16 @@ class MemoryNetwork:
         """Let everything vanish that is written from now on."""
         self.silent = True
 
+    def stall(self) -> None:
+        """Let what is written from now on wait."""
+        self.stalled = True
+
+    def go_on(self) -> None:
+        """Let through what waits, and what comes."""
+        self.stalled = False
+        for transport in list(self.transports):
+            transport.drain()
+
 
 class MemoryTransport(asyncio.Transport):
     """One end of a connection."""
@@ -83,6 +94,9 @@ class MemoryTransport(asyncio.Transport):
         self._loop = asyncio.get_running_loop()
         self._closing = False
         self._lost = False
+        self._waiting: list[bytes] = []
+        self._high = 64 * 1024
+        self._paused = False
 
     def begin(self) -> None:
         """Hand the transport to its protocol."""
@@ -98,8 +112,24 @@ class MemoryTransport(asyncio.Transport):
 
     def write(self, data: bytes | bytearray | memoryview[Any]) -> None:
         """Bring the bytes to the other end, soon."""
-        if not self._closing and not self._network.silent:
+        if self._closing or self._network.silent:
+            return
+        if not self._network.stalled:
             self._loop.call_soon(self.other.arrive, bytes(data))
+            return
+        self._waiting.append(bytes(data))
+        if not self._paused and self.get_write_buffer_size() > self._high:
+            self._paused = True
+            self._protocol.pause_writing()
+
+    def drain(self) -> None:
+        """Bring to the other end what waits."""
+        waiting, self._waiting = self._waiting, []
+        for data in waiting:
+            self._loop.call_soon(self.other.arrive, data)
+        if self._paused:
+            self._paused = False
+            self._protocol.resume_writing()
 
     def arrive(self, data: bytes) -> None:
         """Bytes of the other end are here."""
@@ -131,9 +161,10 @@ class MemoryTransport(asyncio.Transport):
         """True from `close` on."""
         return self._closing
 
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        """Without effect: there is no buffer."""
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:  # noqa: ARG002  # of the interface
+        """How many bytes may wait before the protocol is asked to pause; `low` is without effect."""
+        self._high = 64 * 1024 if high is None else high
 
     def get_write_buffer_size(self) -> int:
-        """Nothing waits."""
-        return 0
+        """How many bytes wait."""
+        return sum(map(len, self._waiting))
