@@ -102,8 +102,8 @@ class Peer(asyncio.Protocol):
         self._flusher = flusher
         self._transport = transport
         self.address = address
-        self._crowded_above = self._crowd_limit = min(settings.busy_limit, settings.pending_limit)
-        """What may wait in the outbox before a sender is told of; nothing while the peer is busy."""
+        self._crowd_limit = self._crowded_above = min(settings.busy_limit, settings.pending_limit)
+        """What may wait in the outbox before who sends more is to wait, too."""
         self._crowded = False
         self.gate = Gate()
         """Where the owner holds who sends while it is crowded."""
@@ -165,9 +165,7 @@ class Peer(asyncio.Protocol):
         connection = self.connection
         while connection.outbox.size and not self.busy:
             self._transport.write(connection.data_to_send(self._settings.busy_limit))
-        if self._crowded and not self.busy:
-            self._crowded = False
-            self._owner.writable(self)
+        self._relieve()
 
     def close(self, reason: str) -> None:
         """End it. What was queued is still written, if the other side takes it soon."""
@@ -178,25 +176,25 @@ class Peer(asyncio.Protocol):
         self._owner.disconnected(self, reason)
 
     def is_crowded(self) -> bool:
-        """Whether a message sent now would be one too many, so that its sender is to wait."""
-        return self.busy or self._size() > self._settings.busy_limit
-
-    def _size(self) -> int:
-        """Bytes that wait."""
-        return self.connection.pending + self._transport.get_write_buffer_size()
+        """Whether so much waits that who sends more is to wait, too."""
+        return self._outbox.size > self._crowded_above
 
     def _crowd(self, *, capped: bool) -> None:
-        """Much waits already: refuse a message where it is too much, and have its sender held where it is not."""
-        size = self._size()
-        if capped and size > self._settings.pending_limit:
+        """Much waits already: tell the owner, who holds the sender, and refuse a message where it is too much."""
+        self._crowded = True
+        self._owner.crowded(self)
+        if capped and self._outbox.size > self._settings.pending_limit:
             raise ConnectionFull(
-                f"{size} bytes wait for {self.identity.node}, the limit is {self._settings.pending_limit}: the message "
-                "was not sent. Who sends much has to await something between sends: there it is held until the "
-                "connection takes more, unless it has called async_dist(True)"
+                f"{self._outbox.size} bytes wait for {self.identity.node}, the limit is "
+                f"{self._settings.pending_limit}: the message was not sent. Who sends much has to await something "
+                "between sends: there it is held until the connection takes more, unless it has called async_dist(True)"
             )
-        if self.busy or size > self._settings.busy_limit:
-            self._crowded = True
-            self._owner.crowded(self)
+
+    def _relieve(self) -> None:
+        """Tell the owner once half of what made it crowded is gone."""
+        if self._crowded and self._outbox.size <= self._crowded_above // 2:
+            self._crowded = False
+            self._owner.writable(self)
 
     # The transport's side --------------------------------------------------------------------------------------------
 
@@ -223,9 +221,9 @@ class Peer(asyncio.Protocol):
         self._end(str(exc) if exc else "closed by the peer")
 
     def pause_writing(self) -> None:
-        """More than `busy_limit` waits in the transport."""
-        self.busy = self._crowded = True
-        self._crowded_above = -1
+        """Much waits in the transport: it counts with what waits in the outbox."""
+        self.busy = True
+        self._crowded_above = self._crowd_limit - self._transport.get_write_buffer_size()
 
     def resume_writing(self) -> None:
         """Most of it is gone."""
