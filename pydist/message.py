@@ -77,7 +77,12 @@ def quicken(cls: type) -> None:
     """Let the C twin set the fields of an attrs class that asks for nothing special: a call makes three messages."""
     fields = attrs.fields(cls)
     special = {"__attrs_pre_init__", "__attrs_post_init__", "__attrs_init__"}
-    if native is None or special & set(dir(cls)) or BaseException in cls.__mro__ or not all(map(_is_plain, fields)):
+    if (
+        native is None
+        or special & set(dir(cls))
+        or BaseException in cls.__mro__
+        or not all(map(_takes_as_given, fields))
+    ):
         return
     if any(_is_hidden(cls, each.name) for each in fields):
         return
@@ -86,7 +91,12 @@ def quicken(cls: type) -> None:
     setattr(cls, "__init__", native.Initializer(vars(cls)["__init__"], names, defaults))  # noqa: B010  # a method, to mypy
 
 
-def _is_plain(field: Any) -> bool:
+def is_plain(cls: type) -> bool:
+    """Whether the twin sets the fields, so that each is an attribute by its name, and nothing else is."""
+    return native is not None and type(vars(cls).get("__init__")) is native.Initializer
+
+
+def _takes_as_given(field: Any) -> bool:
     named = field.init and not field.kw_only and field.alias == field.name
     return named and field.validator is None and field.converter is None and not isinstance(field.default, _FACTORY)
 
@@ -201,3 +211,7 @@ class Opaque:
 
     tag: str
     fields: tuple[Any, ...]
+
+
+if native is not None:
+    native.connect(message_classes=_classes, opaque=Opaque)

@@ -211,7 +211,7 @@ NODE: Final = 0
 Reason: TypeAlias = Any
 
 if native is not None:
-    native.connect(normal=NORMAL)
+    native.connect(normal=NORMAL, atom=Atom, alias=Alias)
 
 
 def is_shutdown(reason: Reason) -> bool:

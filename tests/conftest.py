@@ -39,6 +39,8 @@ TWINS = (
     "tests/test_stepped_task.py",
     "tests/test_terms.py",
     "tests/test_timers.py",
+    "tests/wire/test_codec",
+    "tests/wire/test_control.py",
 )
 """What is run on pure Python, too."""
 

@@ -1,6 +1,22 @@
 /* Pid and Ref: see terms.py. Not tracked by the garbage collector, since a Pid only borrows its process: the process
  * owns the Pid, and clears `process` when it goes. */
-#include "native.h"
+#include "codec.h"
+
+PyObject *
+identifier_make(PyTypeObject *type, PyObject *node, PyObject *number, PyObject *creation)
+{
+    Py_hash_t hash = PyObject_Hash(number);
+    Identifier *self = hash == -1 ? NULL : PyObject_New(Identifier, type);
+    if (self == NULL) {
+        return NULL;
+    }
+    self->node = Py_NewRef(node);
+    self->number = Py_NewRef(number);
+    self->creation = Py_NewRef(creation);
+    self->process = NULL;
+    self->hash = hash;
+    return (PyObject *)self;
+}
 
 static PyObject *
 identifier_vectorcall(PyObject *type, PyObject *const *args, size_t nargsf, PyObject *kwnames)
@@ -14,20 +30,7 @@ identifier_vectorcall(PyObject *type, PyObject *const *args, size_t nargsf, PyOb
                      ((PyTypeObject *)type)->tp_name);
         return NULL;
     }
-    Py_hash_t hash = PyObject_Hash(args[1]);
-    if (hash == -1) {
-        return NULL;
-    }
-    Identifier *self = PyObject_New(Identifier, (PyTypeObject *)type);
-    if (self == NULL) {
-        return NULL;
-    }
-    self->node = Py_NewRef(args[0]);
-    self->number = Py_NewRef(args[1]);
-    self->creation = Py_NewRef(args[2]);
-    self->process = NULL;
-    self->hash = hash;
-    return (PyObject *)self;
+    return identifier_make((PyTypeObject *)type, args[0], args[1], args[2]);
 }
 
 static void

@@ -1,7 +1,7 @@
 /* Initializer: the `__init__` of a Message class whose fields are plain, as message.py decides it. It sets the fields where
  * attrs' own, for a frozen class, must go around `__setattr__` in Python. Whatever is not the ordinary case, keywords or a
  * wrong number of arguments, goes to attrs' own. */
-#include "native.h"
+#include "codec.h"
 
 typedef struct {
     PyObject_HEAD
@@ -11,19 +11,37 @@ typedef struct {
     vectorcallfunc call;
 } Initializer;
 
-static PyObject *
-initializer_call(Initializer *self, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+bool
+initializer_takes(PyObject *initializer, Py_ssize_t given)
 {
-    Py_ssize_t given = PyVectorcall_NARGS(nargsf) - 1, fields = PyTuple_GET_SIZE(self->names);
-    Py_ssize_t required = fields - PyTuple_GET_SIZE(self->defaults);
-    if (kwnames != NULL || given < required || given > fields) {
-        return PyObject_Vectorcall(self->wrapped, args, nargsf, kwnames);
-    }
+    Initializer *self = (Initializer *)initializer;
+    Py_ssize_t fields = PyTuple_GET_SIZE(self->names);
+    return given <= fields && given >= fields - PyTuple_GET_SIZE(self->defaults);
+}
+
+int
+initializer_fill(PyObject *initializer, PyObject *instance, PyObject *const *values, Py_ssize_t given)
+{
+    Initializer *self = (Initializer *)initializer;
+    Py_ssize_t fields = PyTuple_GET_SIZE(self->names), required = fields - PyTuple_GET_SIZE(self->defaults);
     for (Py_ssize_t i = 0; i < fields; i++) {
-        PyObject *value = i < given ? args[i + 1] : PyTuple_GET_ITEM(self->defaults, i - required);
-        if (PyObject_GenericSetAttr(args[0], PyTuple_GET_ITEM(self->names, i), value) < 0) {
-            return NULL;
+        PyObject *value = i < given ? values[i] : PyTuple_GET_ITEM(self->defaults, i - required);
+        if (PyObject_GenericSetAttr(instance, PyTuple_GET_ITEM(self->names, i), value) < 0) {
+            return -1;
         }
+    }
+    return 0;
+}
+
+static PyObject *
+initializer_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    Py_ssize_t given = PyVectorcall_NARGS(nargsf) - 1;
+    if (kwnames != NULL || !initializer_takes(self, given)) {
+        return PyObject_Vectorcall(((Initializer *)self)->wrapped, args, nargsf, kwnames);
+    }
+    if (initializer_fill(self, args[0], args + 1, given) < 0) {
+        return NULL;
     }
     Py_RETURN_NONE;
 }
@@ -42,7 +60,7 @@ initializer_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         self->wrapped = Py_NewRef(wrapped);
         self->names = Py_NewRef(names);
         self->defaults = Py_NewRef(defaults);
-        self->call = (vectorcallfunc)initializer_call;
+        self->call = initializer_call;
     }
     return (PyObject *)self;
 }

@@ -1,7 +1,10 @@
-#include "native.h"
+#include "codec.h"
 
 PyObject *park, *next_turn, *missing, *normal, *not_in_process, *union_type, *relations_class, *down_class, *raise_exit,
     *send_slowly, *current_tasks, *swap_current_task, *current_task;
+PyObject *atom_class, *alias_class, *opaque_class, *encoded_class, *extension_class, *message_classes, *pure_encoder,
+    *pure_reader, *layout_of, *read_extension, *as_decode_error, *too_deep, *decode_error, *messages_class,
+    *alias_message_class, *link_class, *monitor_class, *demonitor_class, *monitor_exit_class;
 
 /* Raised with every change that both twins must know of: speedups.py leaves a twin of another version aside. */
 enum { VERSION = 9 };
@@ -27,6 +30,25 @@ native_connect(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
         {"current_tasks", &current_tasks},
         {"swap_current_task", &swap_current_task},
         {"current_task", &current_task},
+        {"atom", &atom_class},
+        {"alias", &alias_class},
+        {"opaque", &opaque_class},
+        {"message_classes", &message_classes},
+        {"encoded", &encoded_class},
+        {"extension", &extension_class},
+        {"pure_encoder", &pure_encoder},
+        {"layout_of", &layout_of},
+        {"read_extension", &read_extension},
+        {"as_decode_error", &as_decode_error},
+        {"too_deep", &too_deep},
+        {"decode_error", &decode_error},
+        {"pure_reader", &pure_reader},
+        {"messages", &messages_class},
+        {"alias_message", &alias_message_class},
+        {"link", &link_class},
+        {"monitor", &monitor_class},
+        {"demonitor", &demonitor_class},
+        {"monitor_exit", &monitor_exit_class},
     };
     if (PyTuple_GET_SIZE(args) > 0) {
         PyErr_SetString(PyExc_TypeError, "connect takes keywords alone");
@@ -122,11 +144,11 @@ PyInit__native(void)
         }
     }
     if (monitors_ready() < 0 || process_ready() < 0 || runqueue_ready() < 0 || messaging_ready() < 0 ||
-        receive_ready() < 0) {
+        receive_ready() < 0 || encoder_ready() < 0 || decoder_ready() < 0 || signals_ready() < 0) {
         return NULL;
     }
     PyTypeObject *shown[] = {&PidType, &RefType, &MailboxType, &TaskStateType, &RunQueueType, &InitializerType,
-                             &ProcessTableType, &RelationTablesType};
+                             &ProcessTableType, &RelationTablesType, &EncoderType, &DecoderType, &SignalReaderType};
     PyObject *module = PyModule_Create(&native_module);
     if (module == NULL || PyModule_AddIntConstant(module, "VERSION", VERSION) < 0) {
         return NULL;

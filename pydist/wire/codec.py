@@ -11,20 +11,24 @@ unpacks them without a call into Python. The rest are extensions (`docs/wire.md`
 
 Not told apart, because msgpack's C code takes them without asking: a bytearray or memoryview arrives as bytes.
 `msgpack.Timestamp` and `msgpack.ExtType` with a code that is not used here arrive as they were.
+
+The C twin of both classes writes and reads the same bytes (native/encoder.c, native/decoder.c). What it can't encode it
+leaves to this one, which finds the words.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from struct import Struct
-from typing import Any, Final, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, cast
 
 import attrs
 import msgpack
 from msgpack import ExtType, StackError
 
 from pydist.errors import DecodeError, EncodeError
-from pydist.message import Opaque, Sendable, class_of_tag
+from pydist.message import Message, Opaque, Sendable, class_of_tag, is_plain
+from pydist.speedups import native
 from pydist.terms import Alias, Atom, Pid, Ref
 
 ATOM: Final = 1
@@ -39,6 +43,7 @@ MESSAGE: Final = 19
 
 _msgpack: Any = msgpack  # it has no annotations
 _unpackb = _msgpack.unpackb
+_timestamp = _msgpack.Timestamp.from_bytes
 _type_of: Final[Callable[[Any], type[Any]]] = cast("Any", type)
 _new_tuple: Final[Callable[[type[ExtType], tuple[int, bytes]], ExtType]] = cast("Any", tuple).__new__
 
@@ -88,7 +93,7 @@ _TUPLE_HEAD: Final = ExtType(TUPLE, b"")
 _SET_HEADS: Final[dict[type, ExtType]] = {set: ExtType(SET, b""), frozenset: ExtType(FROZENSET, b"")}
 
 
-class Encoder:
+class PureEncoder:
     """Encodes one term after the other. Not for use by several threads."""
 
     __slots__ = ("_heads", "_pack")
@@ -120,11 +125,11 @@ class Encoder:
         return data
 
     def _new_packer(self) -> Callable[[Any], bytes]:
-        packer = _msgpack.Packer(strict_types=True, default=self._default, buf_size=4096)
+        packer = _msgpack.Packer(strict_types=True, default=self.stand_in, buf_size=4096)
         return cast("Callable[[Any], bytes]", packer.pack)
 
-    def _default(self, value: Any) -> Any:
-        """What msgpack is to pack in place of a value that it has no type for."""
+    def stand_in(self, value: Any) -> Any:
+        """What is to be packed in place of a value that msgpack has no type for: a list with a head, or an ExtType."""
         kind = _type_of(value)
         if kind is tuple:
             return [_TUPLE_HEAD, *value]
@@ -140,12 +145,23 @@ class Encoder:
             return [ExtType(MESSAGE, value.tag.encode()), *value.fields]
         if isinstance(value, Sendable) and kind.__tag__:
             self._heads[kind] = ExtType(MESSAGE, kind.__tag__.encode())
-            return self._default(value)
+            return self.stand_in(value)
         raise _Unsendable
 
 
 def _encode_afresh(value: Any) -> bytes:
-    return Encoder().encode(value)
+    return PureEncoder().encode(value)
+
+
+def _layout(kind: type[Any]) -> tuple[bytes, tuple[str, ...] | None] | None:
+    """How the C twin writes a message class: its tag, and its fields, if they are what `getattr` finds. Otherwise None
+    in their place, and the message itself is asked for their values. None for what is no message class."""
+    if not (issubclass(kind, Sendable) and kind.__tag__):
+        return None
+    told = kind.__fieldvalues__
+    found = told is Sendable.__fieldvalues__ or (told is Message.__fieldvalues__ and is_plain(kind))
+    ordinary = found and kind.__getattribute__ is object.__getattribute__
+    return kind.__tag__.encode(), kind.__fields__ if ordinary else None
 
 
 class _Unsendable(Exception):
@@ -255,7 +271,7 @@ class Stream(Protocol):
         ...
 
 
-class Decoder:
+class PureDecoder:
     """Decodes terms. Not for use by several threads."""
 
     __slots__ = ("_heads", "_on_array", "_on_extension")
@@ -335,3 +351,31 @@ _STRAY: Final = "bytes behind the last term, or the head of a tuple, set or mess
 def _broken(error: Exception) -> DecodeError:
     kind = TooDeep if isinstance(error, StackError) else DecodeError
     return kind(f"not a term: {type(error).__name__} {error}")
+
+
+def _read_extension(code: int, data: bytes) -> Any:
+    """For the C twin: an extension that it does not read itself."""
+    if code == _TIMESTAMP:
+        return _timestamp(data)
+    leaf = _READ_LEAF.get(code)
+    return leaf(data) if leaf is not None else ExtType(code, data)
+
+
+_TIMESTAMP: Final = -1
+"""msgpack's own."""
+
+Encoder = PureEncoder
+Decoder = PureDecoder
+
+if not TYPE_CHECKING and native is not None:
+    native.connect(
+        pure_encoder=PureEncoder,
+        layout_of=_layout,
+        read_extension=_read_extension,
+        as_decode_error=_broken,
+        too_deep=StackError,
+        decode_error=DecodeError,
+        encoded=Encoded,
+        extension=ExtType,
+    )
+    Encoder, Decoder = native.Encoder, native.Decoder

@@ -11,13 +11,15 @@ Links follow OTP's protocol with unlink ids (erl_dist_protocol, "Link Protocol")
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 import attrs
 
 from pydist.errors import DecodeError
+from pydist.message import quicken
+from pydist.speedups import native
 from pydist.terms import Alias, Pid, Reason, Ref
-from pydist.wire.codec import Decoder, Encoded, Encoder, Stream, TooDeep
+from pydist.wire.codec import Encoded, Encoder, PureDecoder, Stream, TooDeep
 
 SEND: Final = 1
 SEND_NAME: Final = 2
@@ -151,6 +153,22 @@ class Messages:
     """The number of the receiving process; node and creation are the receiver's."""
     messages: list[Any]
 
+
+for _each in (
+    Send,
+    SendName,
+    SendAlias,
+    Link,
+    Unlink,
+    UnlinkAck,
+    Exit,
+    ExitTo,
+    Monitor,
+    Demonitor,
+    MonitorExit,
+    Messages,
+):
+    quicken(_each)
 
 Signal: TypeAlias = (
     Send | SendName | SendAlias | Link | Unlink | UnlinkAck | Exit | ExitTo | Monitor | Demonitor | MonitorExit | Ask
@@ -302,11 +320,11 @@ def write_signal(signal: Signal, encoder: Encoder) -> bytes:
 # Reading -------------------------------------------------------------------------------------------------------------
 
 
-class SignalReader:
+class PureSignalReader:
     """Reads the frames that `peer` writes to `local`."""
 
     def __init__(self, local: Home, peer: Home) -> None:
-        self._decoder = Decoder()
+        self._decoder = PureDecoder()
 
         def to_alias(pid: Pid, ref: Ref, message: Any) -> SendAlias:
             return SendAlias(Alias(pid, ref), message)
@@ -333,9 +351,10 @@ class SignalReader:
         Raises:
             DecodeError: no term, an unknown op, or fields that do not fit it.
         """
-        return [self._signal(array) for array in self._arrays(frame)]
+        return [self.signal(array) for array in self._arrays(frame)]
 
-    def _signal(self, array: Any) -> Incoming:
+    def signal(self, array: Any) -> Incoming:
+        """The signal whose array this is; raises as `read`."""
         if type(array) is not list or not array:
             raise DecodeError("a signal is an array that begins with its op")
         items = cast("list[object]", array)
@@ -372,3 +391,18 @@ def _deep_signal(stream: Stream) -> list[Any]:
     if array and type(array[0]) is int and array[0] == SEND:
         return [*array, [stream.unpack() for _ in range(stream.read_array_header())]]
     return [*array, stream.unpack()]
+
+
+SignalReader = PureSignalReader
+
+if not TYPE_CHECKING and native is not None:
+    native.connect(
+        pure_reader=PureSignalReader,
+        messages=Messages,
+        alias_message=SendAlias,
+        link=Link,
+        monitor=Monitor,
+        demonitor=Demonitor,
+        monitor_exit=MonitorExit,
+    )
+    SignalReader = native.SignalReader
