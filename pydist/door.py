@@ -1,10 +1,11 @@
-"""Where connections to a node begin: those that it dials, and those of strangers, of whom there may be only so many."""
+"""Where connections to a node begin: those that it dials, and those of strangers (`core/strangers.py`)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from pydist.core.log_allowance import LogAllowance, withheld_field
+from pydist.core.strangers import Strangers
 from pydist.flusher import Flusher
 from pydist.greeting import Greeting, Owner
 from pydist.own_log import log
@@ -18,8 +19,7 @@ class Door:
         self.settings = settings
         self.owner = owner
         self.flusher = Flusher()
-        self.strangers: dict[Greeting, None] = {}
-        """Who has dialled us, and is not done with the handshake; who has waited longest comes first."""
+        self.strangers: Strangers[Greeting] = Strangers(settings.unfinished_limit)
         self._refusals = LogAllowance()
 
     @property
@@ -36,16 +36,21 @@ class Door:
         return lambda: Greeting(self, dialled=node, attempt=attempt)
 
     def admit(self, stranger: Greeting) -> None:
-        """Somebody has dialled us. Where there are too many, who has waited longest goes: nodes do not dawdle."""
-        self.strangers[stranger] = None
-        limit = self.settings.unfinished_limit
-        if len(self.strangers) > limit:
-            longest = next(iter(self.strangers))
-            longest.turn_away(f"too many handshakes are unfinished ({limit}), and this one waited longest")
+        """Somebody has dialled us."""
+        self._turn_away(self.strangers.admit(stranger, stranger.host))
+
+    def introduce(self, stranger: Greeting) -> None:
+        """It has said who it is."""
+        self._turn_away(self.strangers.introduce(stranger))
+
+    def _turn_away(self, stranger: Greeting | None) -> None:
+        if stranger is not None:
+            limit = self.settings.unfinished_limit
+            stranger.turn_away(f"too many handshakes are unfinished ({limit}), and this one waited longest")
 
     def leave(self, greeting: Greeting) -> None:
         """The handshake is over, if it was a stranger's."""
-        self.strangers.pop(greeting, None)
+        self.strangers.leave(greeting)
 
     def log_refused(self, greeting: Greeting, reason: str) -> None:
         """One line for each handshake that fails, unless strangers bring too many."""

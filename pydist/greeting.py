@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, Protocol, cast
 
 from pydist.core.handshake import Confirm, Decide, Established, Event, Handshake, Refused
+from pydist.core.handshake_states import State
 from pydist.errors import WireError
 from pydist.flusher import Flusher
 from pydist.peer import Peer, PeerOwner, Settings
@@ -55,6 +56,10 @@ class Hall(Protocol):
         """A handshake has begun that the other side asked for."""
         ...
 
+    def introduce(self, stranger: Greeting, /) -> None:
+        """The other side has said who it is, and not proven it yet. May come more than once."""
+        ...
+
     def leave(self, greeting: Greeting, /) -> None:
         """A handshake is over, well or not."""
         ...
@@ -78,7 +83,7 @@ class Greeting(asyncio.Protocol):
         self.dialled = dialled
         self.attempt = attempt
         self.replaces: Peer | None = None
-        self.address = "?"
+        self.address = self.host = "?"
         self._hall = hall
         self._owner = hall.owner
         self._settings = hall.settings
@@ -106,7 +111,7 @@ class Greeting(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
         self._transport = cast("asyncio.Transport", transport)
-        self.address = _text(transport.get_extra_info("peername"))
+        self.host, self.address = _address(transport.get_extra_info("peername"))
         settings = self._settings
         self._handshake = Handshake(
             settings.local,
@@ -126,7 +131,10 @@ class Greeting(asyncio.Protocol):
         if self._over:
             return
         try:
-            self._perform(self._handshake.receive_data(data, self._clock()))
+            events = self._handshake.receive_data(data, self._clock())
+            if self._handshake.state is State.AWAIT_PROOF:
+                self._hall.introduce(self)
+            self._perform(events)
         except WireError as error:
             self._end(str(error))
 
@@ -226,9 +234,10 @@ class Greeting(asyncio.Protocol):
         self._set_timer()
 
 
-def _text(peername: Any) -> str:
+def _address(peername: Any) -> tuple[str, str]:
+    """The host, and the address for the log."""
     match peername:
         case (str(host), int(port), *_):
-            return f"{host}:{port}"
+            return host, f"{host}:{port}"
         case _:
-            return str(peername)
+            return str(peername), str(peername)

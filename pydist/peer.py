@@ -51,7 +51,7 @@ class Settings:
     busy_wait: float = 0.0
     """How long to look for more input after some has come, before the program sleeps."""
     unfinished_limit: int = 128
-    """Strangers in the middle of their handshakes; one more, and the one that has waited longest is closed."""
+    """Strangers that have said nothing, and as many more that have said who they are; see `core/strangers.py`."""
 
 
 class PeerOwner(Protocol):

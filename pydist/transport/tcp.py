@@ -16,6 +16,7 @@ from typing import Any, Final
 import attrs
 
 from pydist.errors import NodeStartError, PortInUse, Unreachable
+from pydist.own_log import log
 from pydist.transport import Listener, P
 
 _BIND_ERRORS: Final[dict[int | None, tuple[type[NodeStartError], str]]] = {
@@ -25,17 +26,71 @@ _BIND_ERRORS: Final[dict[int | None, tuple[type[NodeStartError], str]]] = {
 }
 
 
-@attrs.frozen
-class TcpListener:
-    """A bound TCP socket."""
+BACKLOG: Final = 1024
+"""Connections that the system keeps until they are taken; it may keep fewer."""
+TAKEN_AT_ONCE: Final = 16
+"""Connections taken in one turn of the loop. In a flood, those that are there get their turns between."""
+REST: Final = 0.1
+"""Seconds without taking connections, when there is no file descriptor for one."""
 
-    host: str
-    port: int
-    _server: asyncio.Server
+
+class TcpListener:
+    """A bound TCP socket. The loop's own servers take as many connections in one turn as are there."""
+
+    def __init__(self, bound: socket.socket, protocol_factory: Callable[[], asyncio.Protocol]) -> None:
+        name = bound.getsockname()
+        self.host: str = name[0]
+        self.port: int = name[1]
+        self._socket = bound
+        self._protocol_factory = protocol_factory
+        self._loop = asyncio.get_running_loop()
+        self._arriving: set[asyncio.Task[None]] = set()
+        self._rest: asyncio.TimerHandle | None = None
+        self._said = False
+        self._go_on()
 
     def close(self) -> None:
         """Take no more connections."""
-        self._server.close()
+        if self._rest is not None:
+            self._rest.cancel()
+        self._loop.remove_reader(self._socket)
+        self._socket.close()
+        for task in self._arriving:
+            task.cancel()
+
+    def _go_on(self) -> None:
+        self._loop.add_reader(self._socket, self._take)
+
+    def _take(self) -> None:
+        for _ in range(TAKEN_AT_ONCE):
+            try:
+                connection, _ = self._socket.accept()
+            except BlockingIOError:
+                return
+            except (InterruptedError, ConnectionAbortedError):
+                continue
+            except OSError as error:
+                self._pause(error)
+                return
+            self._said = False
+            connection.setblocking(False)
+            task = self._loop.create_task(self._arrive(connection))
+            self._arriving.add(task)
+            task.add_done_callback(self._arriving.discard)
+
+    async def _arrive(self, connection: socket.socket) -> None:
+        try:
+            await self._loop.connect_accepted_socket(self._protocol_factory, connection)
+        except OSError:  # it is gone already
+            connection.close()
+
+    def _pause(self, error: OSError) -> None:
+        """Out of file descriptors, most likely. Those who come wait meanwhile, as far as the system keeps them."""
+        self._loop.remove_reader(self._socket)
+        self._rest = self._loop.call_later(REST, self._go_on)
+        if not self._said:
+            self._said = True
+            log.error("connections_not_taken", host=self.host, port=self.port, reason=error.strerror)
 
 
 @attrs.frozen
@@ -47,10 +102,7 @@ class TcpNetwork:
     async def listen(self, protocol_factory: Callable[[], asyncio.Protocol], host: str, port: int) -> Listener:
         """Take connections at `host`:`port`; see :class:`pydist.transport.Network`."""
         family, address = await self._resolve(host, port)
-        bound = _bind(family, address)
-        server = await asyncio.get_running_loop().create_server(protocol_factory, sock=bound)
-        name = bound.getsockname()
-        return TcpListener(name[0], name[1], server)
+        return TcpListener(_bind(family, address), protocol_factory)
 
     async def dial(self, protocol_factory: Callable[[], P], host: str, port: int, timeout: float) -> P:
         """Connect to `host`:`port`; see :class:`pydist.transport.Network`."""
@@ -88,7 +140,8 @@ def _bind(family: int, address: Any) -> socket.socket:
         # Connections that are taken inherit it.
         bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         bound.bind(address)
-        bound.listen(128)
+        bound.listen(BACKLOG)
+        bound.setblocking(False)
     except OSError as error:
         bound.close()
         where = f"{address[0]}:{address[1]}"

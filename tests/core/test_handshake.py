@@ -347,6 +347,89 @@ def test_every_flipped_bit_of_the_answer_ends_it(bit: int) -> None:
     refused(lambda: b.receive_data(sent, 0.0), "proof is wrong|unexpected", b)
 
 
+# Strangers that have listened
+
+
+def test_a_replayed_handshake_is_refused_because_each_has_another_challenge() -> None:
+    a, b = initiator(), acceptor()
+    hello = a.data_to_send()
+    b.receive_data(hello, 0.0)
+    step(b, a)
+    proof = a.data_to_send()
+    assert b.receive_data(proof, 0.0) == [Decide(A)]
+    again = acceptor(nonce=b"C" * 32)
+    again.receive_data(hello, 0.0)
+    refused(lambda: again.receive_data(proof, 0.0), "the proof is wrong", again)
+
+
+def test_a_replayed_answer_is_refused_because_each_has_another_challenge() -> None:
+    a, b = initiator(), acceptor()
+    step(a, b)
+    challenge = b.data_to_send()
+    a.receive_data(challenge, 0.0)
+    step(a, b)
+    b.decide(Status.OK, 0.0)
+    status = b.data_to_send()
+    again = initiator(nonce=b"C" * 32)
+    again.receive_data(challenge, 0.0)
+    refused(lambda: again.receive_data(status, 0.0), "the proof is wrong", again)
+
+
+def test_a_challenge_that_is_reflected_to_the_node_that_made_it_gets_no_proof_that_serves() -> None:
+    """A stranger, asked by b for a proof, lets b dial it, hands b's own challenge back, and b's proof in turn."""
+    b = acceptor()
+    b.receive_data(initiator().data_to_send(), 0.0)
+    challenge = b.data_to_send()
+    b_dials = initiator(B, dialled="a@h", nonce=b"C" * 32)
+    b_dials.data_to_send()
+    refused(lambda: b_dials.receive_data(challenge, 0.0), "dialled a@h, and b@h answers", b_dials)
+    renamed = challenge.replace(b"b@h", b"a@h")
+    b_dials = initiator(B, dialled="a@h", nonce=b"C" * 32)
+    b_dials.data_to_send()
+    b_dials.receive_data(renamed, 0.0)
+    refused(lambda: step(b_dials, b), "the proof is wrong", b)
+
+
+def test_who_passes_everything_on_can_change_nothing_and_speaks_for_nobody_else() -> None:
+    """Between a and b, and calling itself c to b: a's proof is for what a has said."""
+    a, b = initiator(), acceptor()
+    b.receive_data(a.data_to_send().replace(b"a@h", b"c@h"), 0.0)
+    step(b, a)
+    refused(lambda: step(a, b), "the proof is wrong", b)
+
+
+def test_one_byte_a_second_does_not_keep_a_connection_longer_than_nothing() -> None:
+    b, now = acceptor(), 0.0
+    for byte in initiator().data_to_send():
+        now += 1.0
+        if b.next_timer() == now:
+            break
+        assert b.receive_data(bytes((byte,)), now) == []
+    assert now == 5.0
+    refused(lambda: b.handle_timer(now), "not done within 5 s, still in AWAIT_HELLO", b)
+
+
+def test_the_longest_name_is_taken_and_a_longer_one_is_not() -> None:
+    name = "a" * 253 + "@h"
+    assert agreed(Identity(name, 1), B)[1].node == name
+    hello = initiator().data_to_send()[2:-4] + b"\xff" + b"a" * 254 + b"@h"
+    b = acceptor()
+    refused(lambda: b.receive_data(len(hello).to_bytes(2, "big") + hello, 0.0), "length does not fit", b)
+
+
+@given(st.integers(0, 2**64 - 1), st.integers(0, 255))
+def test_no_flags_and_no_version_are_a_mistake_unless_something_is_missing(flags: int, version: int) -> None:
+    hello = bytearray(initiator().data_to_send())
+    hello[8] = version
+    hello[9:17] = flags.to_bytes(8, "big")
+    b = acceptor()
+    if version == 0 or not flags & Flag.SIGNALS:
+        refused(lambda: b.receive_data(bytes(hello), 0.0), "speaks version 0|lacks SIGNALS", b)
+    else:
+        assert b.receive_data(bytes(hello), 0.0) == []
+        assert b.data_to_send()[3] == min(version, 2)
+
+
 # Turns and time
 
 
