@@ -178,7 +178,7 @@ extern PyTypeObject EncoderType, DecoderType, SignalReaderType;
 /* From Python, see `connect` in module.c. */
 extern PyObject *atom_class, *alias_class, *opaque_class, *encoded_class, *extension_class, *message_classes;
 extern PyObject *pure_encoder, *pure_reader, *layout_of, *read_extension, *as_decode_error;
-extern PyObject *too_deep, *decode_error;
+extern PyObject *too_deep, *format_error, *decode_error;
 extern PyObject *messages_class, *alias_message_class, *link_class, *monitor_class, *demonitor_class,
     *monitor_exit_class;
 

@@ -4,7 +4,7 @@
 static PyObject *
 no_format(void)
 {
-    PyErr_SetString(PyExc_ValueError, "Unknown header");
+    PyErr_SetNone(format_error);
     return NULL;
 }
 

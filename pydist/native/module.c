@@ -3,7 +3,7 @@
 PyObject *park, *next_turn, *missing, *normal, *not_in_process, *union_type, *relations_class, *down_class, *raise_exit,
     *send_slowly, *current_tasks, *swap_current_task, *current_task;
 PyObject *atom_class, *alias_class, *opaque_class, *encoded_class, *extension_class, *message_classes, *pure_encoder,
-    *pure_reader, *layout_of, *read_extension, *as_decode_error, *too_deep, *decode_error, *messages_class,
+    *pure_reader, *layout_of, *read_extension, *as_decode_error, *too_deep, *format_error, *decode_error, *messages_class,
     *alias_message_class, *link_class, *monitor_class, *demonitor_class, *monitor_exit_class;
 
 /* Raised with every change that both twins must know of: speedups.py leaves a twin of another version aside. */
@@ -41,6 +41,7 @@ native_connect(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
         {"read_extension", &read_extension},
         {"as_decode_error", &as_decode_error},
         {"too_deep", &too_deep},
+        {"format_error", &format_error},
         {"decode_error", &decode_error},
         {"pure_reader", &pure_reader},
         {"messages", &messages_class},

@@ -266,10 +266,15 @@ read_signal(SignalReader *self, Reader *reader)
 
 /* -- frames */
 
+/* It may be a term, if none that a frame is, or no term at all. */
 static PyObject *
-no_frame(void)
+no_frame(Reader *reader)
 {
-    PyErr_SetString(decode_error, "a frame is an array of signals");
+    PyObject *value = read_term(reader, DEEPEST);
+    if (value != NULL) {
+        Py_DECREF(value);
+        PyErr_SetString(decode_error, "a frame is an array of signals");
+    }
     return NULL;
 }
 
@@ -277,9 +282,11 @@ static PyObject *
 read_frame(SignalReader *self, Reader *reader)
 {
     size_t count;
-    if (!read_array_head(reader, &count) || (count > 0 && at_head(reader))) {
-        return no_frame();
+    Reader ahead = *reader;
+    if (!read_array_head(&ahead, &count) || (count > 0 && at_head(&ahead))) {
+        return no_frame(reader);
     }
+    *reader = ahead;
     PyObject *signals = PyList_New(0);
     for (size_t i = 0; signals != NULL && i < count; i++) {
         PyObject *signal = read_signal(self, reader);

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, cast
 
 import attrs
 import msgpack
-from msgpack import ExtType, StackError
+from msgpack import ExtType, FormatError, StackError
 
 from pydist.errors import DecodeError, EncodeError
 from pydist.message import Message, Opaque, Sendable, class_of_tag, is_plain
@@ -374,6 +374,7 @@ if not TYPE_CHECKING and native is not None:
         read_extension=_read_extension,
         as_decode_error=_broken,
         too_deep=StackError,
+        format_error=FormatError,
         decode_error=DecodeError,
         encoded=Encoded,
         extension=ExtType,
