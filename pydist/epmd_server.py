@@ -25,6 +25,8 @@ from pydist.env import Env, real_env
 from pydist.epmd_sockets import BACKLOG
 from pydist.own_log import log
 
+TAKEN_AT_ONCE: Final = 32
+"""Connections that are taken before those that came earlier are heard: few, so that they are not crowded out."""
 MAX_UNTAKEN: Final = 1 << 24
 """Bytes of answers that wait here for clients to take them. Beyond that, the oldest of those clients is cut."""
 
@@ -70,7 +72,9 @@ class Server:
         """Take connections from now on."""
         loop = asyncio.get_running_loop()
         for sock in self._sockets:
-            self._listeners.append(await loop.create_server(lambda: _Connection(self), sock=sock, backlog=BACKLOG))
+            listener = await loop.create_server(lambda: _Connection(self), sock=sock, backlog=TAKEN_AT_ONCE)
+            sock.listen(BACKLOG)  # asyncio's `backlog` is also how many it takes at once
+            self._listeners.append(listener)
         addresses = ",".join(sock.getsockname()[0] for sock in self._sockets)
         log.info("port_mapper_listening", port=self.port, addresses=addresses, max_names=self.portmap.rules.max_names)
 

@@ -130,6 +130,7 @@ def _adopt(descriptor: int) -> socket.socket:
             f"file {descriptor}, which LISTEN_FDS tells of, is no socket: {error.strerror}"
         ) from error
     if not listens or sock.family not in {socket.AF_INET, socket.AF_INET6} or sock.type != socket.SOCK_STREAM:
+        sock.close()
         raise PortMapperError(
             f"file {descriptor}, which LISTEN_FDS tells of, is no listening TCP socket: use `ListenStream=` with a "
             "port, and `Accept=no`, in the socket unit"

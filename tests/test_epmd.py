@@ -6,218 +6,17 @@ import signal
 import socket
 import sys
 from asyncio.subprocess import Process
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from structlog.testing import capture_logs
 
 from pydist import epmd, epmd_client
-from pydist.core.portmap import MAX_WAITING, PACKET_TIMEOUT
-from pydist.env import Env
 from pydist.epmd_client import PYDIST, lookup, names, register
-from pydist.epmd_server import Server
-from pydist.epmd_sockets import listen
-from pydist.errors import NodeNameTaken, PortInUse, PortMapperError
+from pydist.errors import NodeNameTaken, PortMapperError
 from pydist.wire.epmd import PortInfo
-
-TLS_HELLO = bytes.fromhex("160301020001000 1fc0303".replace(" ", "")) + bytes(range(200))
-
-
-@asynccontextmanager
-async def _serving(env: Env | None = None) -> AsyncGenerator[Server]:
-    server = Server(listen([], 0), env)
-    await server.start()
-    try:
-        yield server
-    finally:
-        await server.stop()
-
-
-async def _until(condition: Callable[[], Awaitable[bool]], seconds: float = 20.0) -> None:
-    """Ask again and again until it is so; each question is a round trip of its own."""
-    async with asyncio.timeout(seconds):
-        while not await condition():
-            pass
-
-
-async def _say(port: int, data: bytes) -> bytes:
-    """What the port mapper answers until it closes."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(data)
-    async with asyncio.timeout(10):
-        try:
-            answer = await reader.read()
-        except ConnectionError:
-            answer = b""
-    writer.close()
-    return answer
-
-
-def _free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
-
-
-async def test_a_node_is_registered_found_listed_and_gone_when_it_closes() -> None:
-    async with _serving() as server:
-        port = server.port
-        registration = await register("a", 1234, epmd_port=port)
-        assert registration.creation > 3
-        assert await lookup("a", "127.0.0.1", port) == PortInfo("a", 1234, extra=PYDIST)
-        assert await names("127.0.0.1", port) == [("a", 1234)]
-        registration.close()
-
-        async def gone() -> bool:
-            return await names("127.0.0.1", port) == []
-
-        await _until(gone)
-
-
-async def test_a_name_is_given_to_one_node_at_a_time() -> None:
-    async with _serving() as server:
-        registration = await register("a", 1234, epmd_port=server.port)
-        with capture_logs() as logs, pytest.raises(NodeNameTaken):
-            await register("a", 5678, epmd_port=server.port)
-        assert [(line["event"], line["reason"]) for line in logs] == [
-            ("node_refused", "the name is taken, by a node at port 1234")
-        ]
-        assert await names("127.0.0.1", server.port) == [("a", 1234)]
-        registration.close()
-
-
-async def test_a_node_learns_that_the_server_has_stopped() -> None:
-    async with _serving() as server:
-        registration = await register("a", 1234, epmd_port=server.port)
-    async with asyncio.timeout(5):
-        await registration.wait_closed()
-
-
-async def test_it_answers_on_both_loopback_addresses() -> None:
-    async with _serving() as server:
-        assert await names("127.0.0.1", server.port) == await names("::1", server.port) == []
-
-
-@pytest.mark.parametrize(
-    ("data", "reason"),
-    [
-        (TLS_HELLO, "announces a request of 5635 bytes, where 3057 is the limit"),
-        (b"GET / HTTP/1.1\r\n\r\n", "announces a request of 18245 bytes, where 3057 is the limit"),
-        (
-            b"\0\5\xff\xff\xff\xff\xff",
-            r"no request that this port mapper knows: begins with b'\x00\x05\xff\xff\xff\xff\xff'",
-        ),
-        (bytes.fromhex("000e7891d94d00000600050009780000"), "announces a name of 9 bytes, more than there are"),
-        (b"\0\1q", r"no request that this port mapper knows: begins with b'\x00\x01q'"),
-    ],
-)
-async def test_a_stranger_gets_one_log_line_and_a_closed_connection(data: bytes, reason: str) -> None:
-    async with _serving() as server:
-        with capture_logs() as logs:
-            assert await _say(server.port, data) == b""
-        [line] = logs
-        assert (line["event"], line["log_level"], line["reason"]) == ("stranger_refused", "warning", reason)
-        assert line["peer"].startswith("127.0.0.1:")
-        assert await names("127.0.0.1", server.port) == []
-
-
-async def test_a_port_scan_gets_one_log_line() -> None:
-    async with _serving() as server:
-        with capture_logs() as logs:
-            _, writer = await asyncio.open_connection("127.0.0.1", server.port)
-            writer.close()
-
-            async def noticed() -> bool:
-                await names("127.0.0.1", server.port)
-                return bool(logs)
-
-            await _until(noticed)
-        assert [line["reason"] for line in logs] == ["closed without a request"]
-
-
-async def test_a_half_open_connection_is_cut_at_its_deadline() -> None:
-    now = 0.0
-    env = Env(clock=lambda: now, entropy=os.urandom)
-    async with _serving(env) as server:
-        with capture_logs() as logs:
-            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-            writer.write(b"\0")
-
-            async def arrived() -> bool:
-                await names("127.0.0.1", server.port)
-                return any(visitor._received for visitor in server.connections)
-
-            await _until(arrived)
-            [connection] = server.connections.values()
-            now = PACKET_TIMEOUT
-            connection._on_timer()
-            async with asyncio.timeout(5):
-                assert await reader.read() == b""
-            writer.close()
-        assert [line["reason"] for line in logs] == ["no whole request within 60 s"]
-
-
-async def test_a_flood_of_strangers_leaves_no_trace_but_a_few_lines() -> None:
-    env = Env(clock=lambda: 0.0, entropy=os.urandom)
-    async with _serving(env) as server:
-        with capture_logs() as logs:
-            for _ in range(10):
-                await asyncio.gather(*(_say(server.port, b"\xff" + os.urandom(64)) for _ in range(30)))
-        assert len(logs) == 20
-
-        async def all_gone() -> bool:
-            await names("127.0.0.1", server.port)
-            return len(server.connections) <= 1
-
-        await _until(all_gone)
-
-
-async def test_too_many_half_open_connections_make_room_for_honest_ones() -> None:
-    async with _serving() as server:
-        silent = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(MAX_WAITING + 10)]
-        registration = await register("a", 1234, epmd_port=server.port)
-        assert await names("127.0.0.1", server.port) == [("a", 1234)]
-        assert len(server.connections) <= MAX_WAITING + 1
-        registration.close()
-        for _, writer in silent:
-            writer.transport.abort()
-
-
-def test_a_port_in_use_is_named_with_what_to_do() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        with pytest.raises(PortInUse, match=f"port {port} of 127.0.0.1 is in use.* choose another port with -port"):
-            listen([], port)
-
-
-@pytest.mark.parametrize("address", ["0.0.0.0", "::"])  # noqa: S104  # the point of the test
-def test_all_addresses_at_once_need_a_flag(address: str) -> None:
-    with pytest.raises(PortMapperError, match="--allow-any-address"):
-        listen([address], 0)
-    sockets = listen([address], 0, allow_any=True)
-    assert address in [sock.getsockname()[0] for sock in sockets]
-    for sock in sockets:
-        sock.close()
-
-
-@pytest.mark.parametrize(
-    ("address", "complaint"), [("192.0.2.1", "name an address that this host has"), ("here", "'here' is no IP address")]
-)
-def test_an_address_that_is_not_ours_is_refused(address: str, complaint: str) -> None:
-    with pytest.raises(PortMapperError, match=complaint):
-        listen([address], 0)
-
-
-def test_an_address_named_twice_is_bound_once() -> None:
-    sockets = listen(["127.0.0.1", "127.0.0.2", "127.0.0.2"], 0)
-    addresses = [sock.getsockname()[0] for sock in sockets]
-    for sock in sockets:
-        sock.close()
-    assert addresses == ["127.0.0.1", "::1", "127.0.0.2"]
-
+from tests.port_mappers import epmd_command, finished, free_port, read_line, real_epmd, serving, until
 
 # The command line.
 
@@ -243,51 +42,124 @@ def test_addresses_come_from_the_environment(
     assert "192.0.2.1: Cannot assign" in capsys.readouterr().err
 
 
-def _epmd(*arguments: str, **environment: str) -> Awaitable[Process]:
-    return asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "pydist.epmd", *arguments),
-        env=os.environ | environment,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["-packet_timeout", "0"], "'0' is no number of seconds above 0"),
+        (["--delay-accept", "soon"], "'soon' is no number of seconds above 0"),
+        (["-delay_write", "inf"], "'inf' is no number of seconds above 0"),
+        (["-names", "-kill"], "not allowed with argument"),
+        (["-stop"], "expected one argument"),
+        (["--daemo"], "unrecognized arguments"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(
+    arguments: list[str], complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        epmd.main(arguments)
+    assert ended.value.code == 2
+    assert complaint in capsys.readouterr().err
 
 
-async def _run(process: Awaitable[Process]) -> tuple[int | None, str, str]:
-    """Exit code, output and complaints of a program that ends by itself."""
-    async with asyncio.timeout(20):
-        running = await process
-        out, err = await running.communicate()
-    return running.returncode, out.decode(), err.decode()
+def test_without_sockets_from_systemd_the_option_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert epmd.main(["-systemd"]) == 1
+    assert "systemd has given no sockets" in capsys.readouterr().err
 
 
-async def _read_line(stream: asyncio.StreamReader | None) -> str:
-    assert stream is not None
-    async with asyncio.timeout(20):
-        return (await stream.readline()).decode()
+def test_who_gets_sockets_from_systemd_chooses_no_port(capsys: pytest.CaptureFixture[str]) -> None:
+    assert epmd.main(["-systemd", "-port", "4369"]) == 1
+    assert "-port and -address choose nothing: name them in the socket unit" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["-names"], ["-dump"], ["-kill"], ["-stop", "a"]])
+def test_questions_to_nobody_say_how_to_start_one(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert epmd.main([*arguments, "-port", "1"]) == 1
+    assert "no port mapper answers at 127.0.0.1:1: start one there" in capsys.readouterr().err
+
+
+@pytest.mark.real
+async def test_names_are_taken_from_living_nodes_under_relaxed_command_check_only() -> None:
+    port = free_port()
+    strict = await epmd_command("-port", str(port))
+    await read_line(strict.stderr)
+    registration = await register("a", 1234, epmd_port=port)
+    code, out, complaint = await finished(epmd_command("-stop", "a", "-port", str(port)))
+    assert (code, out, "-relaxed_command_check" in complaint) == (1, "", True)
+    assert not registration.closed
+    strict.terminate()
+    await strict.communicate()
+    server = await epmd_command("-port", str(port), "-d", "-d", ERL_EPMD_RELAXED_COMMAND_CHECK="")
+    await read_line(server.stderr)
+    registration = await register("a", 1234, epmd_port=port)
+    _, out, _ = await finished(epmd_command("-dump", "-port", str(port)))
+    assert out.startswith(f"epmd: up and running on port {port} with data:\nactive name     <a> at port 1234, fd = ")
+    assert await finished(epmd_command("-stop", "a", "-port", str(port))) == (0, "STOPPED\n", "")
+    assert await finished(epmd_command("-stop", "a", "-port", str(port))) == (0, "NOEXIST\n", "")
+    registration = await register("a", 1234, epmd_port=port)
+    assert await finished(epmd_command("-kill", "-port", str(port))) == (0, "Killed\n", "")
+    _, log = await server.communicate()
+    assert (server.returncode, b"event=request" in log, b"event=bytes_received" in log) == (0, True, True)
+
+
+LIKE_SYSTEMD = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ |= {"LISTEN_FDS": "1", "LISTEN_PID": str(os.getpid()), "NOTIFY_SOCKET": sys.argv[2]}
+os.execv(sys.executable, [sys.executable, "-m", "pydist.epmd"])
+"""
+
+
+@pytest.mark.real
+async def test_a_socket_unit_gives_the_sockets_and_is_told_when_it_is_ready(tmp_path: Path) -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as given,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager,
+    ):
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(20)
+        port = given.getsockname()[1]
+        server = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", LIKE_SYSTEMD, str(given.fileno()), str(tmp_path / "notify")),
+            pass_fds=[given.fileno()],
+            stderr=asyncio.subprocess.PIPE,
+        )
+        registration = await register("a", 1234, epmd_port=port, timeout=20)
+        ready = await asyncio.to_thread(manager.recv, 1000)
+        assert ready.decode().splitlines() == [
+            "READY=1",
+            f"STATUS=Tells where nodes listen, on port {port}",
+            f"MAINPID={server.pid}",
+        ]
+        assert await names(epmd_port=port) == [("a", 1234)]
+        registration.close()
+        server.terminate()
+        await server.communicate()
+        assert server.returncode == 0
 
 
 @pytest.mark.real
 async def test_the_command_serves_lists_and_ends_in_good_order() -> None:
-    port = _free_port()
-    server = await _epmd(ERL_EPMD_PORT=str(port))
-    assert "event=port_mapper_listening" in await _read_line(server.stderr)
+    port = free_port()
+    server = await epmd_command(ERL_EPMD_PORT=str(port))
+    assert "event=port_mapper_listening" in await read_line(server.stderr)
     registration = await register("a", 1234, epmd_port=port)
     listing = f"epmd: up and running on port {port} with data:\nname a at port 1234\n"
-    assert await _run(_epmd("-names", "-port", str(port))) == (0, listing, "")
-    code, _, complaint = await _run(_epmd("--port", str(port)))
+    assert await finished(epmd_command("-names", "-port", str(port))) == (0, listing, "")
+    code, _, complaint = await finished(epmd_command("--port", str(port)))
     assert (code, f"port {port} of 127.0.0.1 is in use" in complaint) == (1, True)
-    code, _, complaint = await _run(_epmd("-kill", "-port", str(port)))
+    code, _, complaint = await finished(epmd_command("-kill", "-port", str(port)))
     assert (code, "nodes are registered" in complaint) == (1, True)
     server.send_signal(signal.SIGTERM)
     _, log = await server.communicate()
     assert (server.returncode, b"Traceback" in log, registration.closed) == (0, False, True)
-    code, _, complaint = await _run(_epmd("-names", "-port", str(port)))
+    code, _, complaint = await finished(epmd_command("-names", "-port", str(port)))
     assert (code, "no port mapper answers" in complaint) == (1, True)
 
 
 @pytest.mark.real
 async def test_a_port_mapper_is_started_once_where_none_answers() -> None:
-    port = _free_port()
+    port = free_port()
     started = await asyncio.gather(epmd_client.ensure_running(port=port), epmd_client.ensure_running(port=port))
     try:
         assert sorted(started) == [False, True]
@@ -296,7 +168,7 @@ async def test_a_port_mapper_is_started_once_where_none_answers() -> None:
         assert not await epmd_client.kill(epmd_port=port)
         registration.close()
     finally:
-        await _until(lambda: epmd_client.kill(epmd_port=port))
+        await until(lambda: epmd_client.kill(epmd_port=port))
 
 
 @pytest.mark.real
@@ -323,44 +195,25 @@ async def _names_become(port: int, expected: list[str]) -> None:
     async def so() -> bool:
         return sorted(name for name, _ in await names("127.0.0.1", port)) == expected
 
-    await _until(so)
-
-
-@asynccontextmanager
-async def _real_epmd() -> AsyncGenerator[int]:
-    port = _free_port()
-    process = await asyncio.create_subprocess_exec("epmd", "-port", str(port), "-address", "127.0.0.1")
-    try:
-
-        async def answers() -> bool:
-            try:
-                return await names("127.0.0.1", port) == []
-            except PortMapperError:
-                return False
-
-        await _until(answers)
-        yield port
-    finally:
-        process.kill()
-        await process.wait()
+    await until(so)
 
 
 @pytest.mark.real
 async def test_the_real_epmd_lists_a_node_that_is_registered_in_ours() -> None:
-    async with _serving() as server:
+    async with serving() as server:
         registration = await register("a", 1234, epmd_port=server.port)
         pipe = asyncio.subprocess.PIPE
         listing = asyncio.create_subprocess_exec(
             *("epmd", "-port", str(server.port), "-names"), stdout=pipe, stderr=pipe
         )
-        answer = await _run(listing)
+        answer = await finished(listing)
         registration.close()
     assert answer == (0, f"epmd: up and running on port {server.port} with data:\nname a at port 1234\n", "")
 
 
 @pytest.mark.real
-async def test_a_node_registers_in_the_real_epmd() -> None:
-    async with _real_epmd() as port:
+async def test_a_node_registers_in_thereal_epmd() -> None:
+    async with real_epmd() as port:
         registration = await register("a", 1234, epmd_port=port)
         assert registration.creation > 0
         assert await lookup("a", "127.0.0.1", port) == PortInfo("a", 1234, extra=PYDIST)
@@ -374,10 +227,10 @@ async def test_a_node_registers_in_the_real_epmd() -> None:
 
 @pytest.mark.real
 async def test_a_real_erlang_node_registers_and_is_gone_when_it_is_killed(tmp_path: Path) -> None:
-    async with _serving() as server:
+    async with serving() as server:
         node = await _erl("x", 'io:format("up~n").', port=server.port, home=tmp_path)
         try:
-            assert await _read_line(node.stdout) == "up\n"
+            assert await read_line(node.stdout) == "up\n"
             info: Any = await lookup("x", "127.0.0.1", server.port)
             assert (info.node_type, info.highest, epmd_client.is_pydist(info)) == (77, 6, False)
         finally:
@@ -388,13 +241,13 @@ async def test_a_real_erlang_node_registers_and_is_gone_when_it_is_killed(tmp_pa
 
 @pytest.mark.real
 async def test_two_erlang_nodes_find_each_other_through_ours(tmp_path: Path) -> None:
-    async with _serving() as server:
+    async with serving() as server:
         first = await _erl("x", 'io:format("up~n").', port=server.port, home=tmp_path)
         try:
-            assert await _read_line(first.stdout) == "up\n"
+            assert await read_line(first.stdout) == "up\n"
             ping = "io:format(\"~p ~p~n\", [net_adm:ping('x@127.0.0.1'), erl_epmd:names({127,0,0,1})]), halt()."
             second = await _erl("y", ping, port=server.port, home=tmp_path)
-            answer = await _read_line(second.stdout)
+            answer = await read_line(second.stdout)
             await second.communicate()
         finally:
             first.kill()

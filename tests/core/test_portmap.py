@@ -353,3 +353,93 @@ class _PortMapAgainstDict(RuleBasedStateMachine):
 
 
 TestPortMapAgainstDict = _PortMapAgainstDict.TestCase
+
+
+# Any bytes, in any pieces.
+
+
+def _body(kind: int, rest: bytes) -> bytes:
+    return bytes([kind]) + rest
+
+
+def _alive_body(version: int, name_size: int, name: bytes, extra_size: int, rest: bytes) -> bytes:
+    """A registration whose lengths may lie."""
+    head = b"x\x04\xd2M\0" + version.to_bytes(2) + b"\0\5" + name_size.to_bytes(2)
+    return head + name + extra_size.to_bytes(2) + rest
+
+
+def _packed(body: bytes, size: int | None) -> bytes:
+    return (len(body) if size is None else size).to_bytes(2) + body
+
+
+QUESTIONS: list[Question] = [Alive(A), Alive(B), Alive(OLD), PortPlease("a"), Names(), Dump(), Kill(), Stop("b")]
+NUMBERS = st.sampled_from([0, 1, 2, 13, 255, 256, 1020, 1021, 3057, 3058, 0xFFFF]) | st.integers(0, 12)
+BODIES = st.one_of(
+    st.binary(max_size=40),
+    st.builds(_body, st.sampled_from(b"xznkdsq\0"), st.binary(max_size=40)),
+    st.builds(
+        _alive_body,
+        st.sampled_from([0, 5, 6, 0xFFFF]),
+        NUMBERS,
+        st.binary(max_size=12) | st.text(max_size=6).map(str.encode),
+        NUMBERS,
+        st.binary(max_size=12),
+    ),
+)
+WIRES = st.one_of(
+    st.binary(max_size=60),
+    st.builds(_packed, BODIES, st.none() | NUMBERS),
+    st.sampled_from([encode_request(question) for question in QUESTIONS]),
+)
+
+
+def _pieces(wire: bytes, cuts: list[int]) -> list[bytes]:
+    places = sorted({0, len(wire), *(cut % (len(wire) + 1) for cut in cuts)})
+    return [wire[begin:end] for begin, end in pairwise(places)]
+
+
+@given(
+    st.lists(st.tuples(WIRES, st.lists(st.integers(0, 100), max_size=4), st.booleans(), st.booleans()), max_size=8),
+    st.booleans(),
+)
+def test_whatever_bytes_come_in_whatever_pieces_the_table_is_right_and_nothing_grows(
+    visits: list[tuple[bytes, list[int], bool, bool]], relaxed: bool
+) -> None:
+    portmap = _map(relaxed=relaxed, remembered=3)
+    honest = _visit(portmap, Alive(PortInfo("honest", 1)))
+    visitors = [honest]
+    for wire, cuts, local, ends in visits:
+        visitor = portmap.open(0.0, local=local)
+        visitors.append(visitor)
+        for piece in _pieces(wire, cuts):
+            visitor.receive_data(piece, 0.0)
+            assert len(visitor._received) <= MAX_REQUEST + 3
+        if ends:
+            visitor.receive_eof(0.0)
+        if visitor.state == "gone":
+            assert visitor._received == b""
+            assert visitor.receive_data(wire, 0.0) == []
+            visitor.closed()
+    registered = [visitor for visitor in visitors if visitor.state == "registered"]
+    assert len(portmap.nodes) == len(portmap._holders) == len(registered)
+    assert portmap.nodes.find("honest") == PortInfo("honest", 1)
+    assert set(portmap._waiting) == {visitor for visitor in visitors if visitor.state == "asking"}
+    assert len(portmap.nodes._gone) <= 3
+    for visitor in visitors:
+        visitor.handle_timer(PACKET_TIMEOUT)
+        visitor.receive_eof(PACKET_TIMEOUT)
+        visitor.closed()
+    assert (len(portmap.nodes), portmap._holders, portmap._waiting) == (0, {}, {})
+    assert all(visitor.state == "gone" for visitor in visitors)
+
+
+@given(WIRES, st.lists(st.integers(0, 100), max_size=6))
+def test_the_pieces_in_which_a_request_comes_make_no_difference(wire: bytes, cuts: list[int]) -> None:
+    whole, cut = _map().open(0.0, local=True), _map().open(0.0, local=True)
+    whole.receive_data(wire, 0.0)
+    for piece in _pieces(wire, cuts):
+        cut.receive_data(piece, 0.0)
+    if whole.request is not None and len(wire) == 2 + int.from_bytes(wire[:2]):
+        assert (cut.request, cut.state, cut.data_to_send()) == (whole.request, whole.state, whole.data_to_send())
+    else:
+        assert cut.state == whole.state

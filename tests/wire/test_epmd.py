@@ -252,10 +252,37 @@ def test_an_answer_that_is_no_creation_is_refused(data: bytes) -> None:
         take_alive_reply(data)
 
 
-@given(st.binary(max_size=64) | st.binary(min_size=1).map(lambda body: len(body).to_bytes(2) + b"x" + body[1:]))
+def _body(kind: int, rest: bytes) -> bytes:
+    return bytes([kind]) + rest
+
+
+def _packed(body: bytes) -> bytes:
+    return len(body).to_bytes(2) + body
+
+
+BODIES = st.binary(max_size=64) | st.builds(_body, st.sampled_from(b"xznkdsvwy"), st.binary(max_size=64))
+
+
+@given(BODIES | BODIES.map(_packed))
 def test_random_bytes_are_a_request_or_a_wire_error(data: bytes) -> None:
     for read in (take_request, take_alive_reply, decode_port_reply, decode_names_reply):
         try:
             read(data)
         except WireError:
             continue
+
+
+@given(REQUESTS, st.data())
+def test_a_request_of_which_a_byte_has_changed_is_a_request_or_a_wire_error(
+    request_: Question, data: st.DataObject
+) -> None:
+    wire = bytearray(encode_request(request_))
+    wire[data.draw(st.integers(0, len(wire) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        heard = take_request(wire)
+    except WireError:
+        return
+    if isinstance(heard, Alive):
+        assert 1 <= len(heard.node.name) <= MAX_NAME
+        assert heard.node.name.isprintable()
+        assert len(heard.node.extra) <= MAX_EXTRA
