@@ -63,21 +63,20 @@ from pydist.logs import configure_logging
 from pydist.message import Message, Opaque, Request
 from pydist.messaging import receive, send
 from pydist.monitoring import dead_letters, system_monitor
+from pydist.neighbours import NodeInfo
+from pydist.net_kernel import connect, connect_node, disconnect, monitor_node, monitor_nodes, node_info, nodes
 from pydist.node import Node, run
 from pydist.node_watch import BusyNode, LongMessageQueue, LongSchedule, SchedulerLag
 from pydist.partition_supervisor import PartitionSupervisor
 from pydist.primitives import (
     async_dist,
     bound_mailbox,
-    connect,
     demonitor,
     exit,  # noqa: A004  # OTP's name
     is_alive,
     link,
     monitor,
-    monitor_nodes,
     node_name,
-    nodes,
     publish,
     published,
     register,
@@ -123,6 +122,8 @@ from pydist.terms import (
     Down,
     Exited,
     NodeDown,
+    NodeRecovered,
+    NodeSuspect,
     NodeUp,
     Pid,
     Reason,
@@ -192,8 +193,11 @@ __all__ = [
     "Node",
     "NodeDisconnected",
     "NodeDown",
+    "NodeInfo",
     "NodeNameTaken",
+    "NodeRecovered",
     "NodeStartError",
+    "NodeSuspect",
     "NodeUp",
     "NotInProcess",
     "Opaque",
@@ -246,10 +250,12 @@ __all__ = [
     "child",
     "configure_logging",
     "connect",
+    "connect_node",
     "count_children",
     "dead_letters",
     "delete_child",
     "demonitor",
+    "disconnect",
     "ensure_all_started",
     "exit",
     "get_application",
@@ -264,9 +270,11 @@ __all__ = [
     "link",
     "make_ref",
     "monitor",
+    "monitor_node",
     "monitor_nodes",
     "multi_call",
     "next_state",
+    "node_info",
     "node_name",
     "nodes",
     "process_info",

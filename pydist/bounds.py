@@ -13,12 +13,12 @@ from typing import Any, Final, Literal, TypeAlias, get_args
 import attrs
 
 from pydist.mailbox import carried_by
-from pydist.terms import Exited, NodeDown, NodeUp, Ref
+from pydist.terms import Exited, NodeDown, NodeRecovered, NodeSuspect, NodeUp, Ref
 
 WhenFull: TypeAlias = Literal["drop_newest", "drop_oldest", "exit", "block"]
 
 POLICIES: Final[tuple[str, ...]] = get_args(WhenFull)
-_ASKED_FOR: Final = (Exited, NodeUp, NodeDown)
+_ASKED_FOR: Final = (Exited, NodeUp, NodeDown, NodeSuspect, NodeRecovered)
 
 
 @attrs.frozen

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import count
 from typing import Final
 
 from pydist import epmd_client
+from pydist.core.node_monitors import Wish
 from pydist.core.peers import Close, Connect, Down, Drop, Effect, Peers, Undelivered, Up
+from pydist.core.redial import Redial
 from pydist.door import Door
 from pydist.errors import PydistError, Unreachable
 from pydist.greeting import Greeting
+from pydist.neighbours import NodeInfo, NodeKind
+from pydist.node_events import NodeEvents, type_of
 from pydist.own_log import log
 from pydist.peer import Peer, Settings
 from pydist.process import Process
 from pydist.router import Router
 from pydist.runtime import Runtime
 from pydist.spinner import Spinner
-from pydist.terms import NodeDown, NodeName, NodeUp
+from pydist.terms import NodeDownReason, NodeName
 from pydist.transport import Network
 from pydist.wire.control import Signal
 from pydist.wire.handshake import Identity, Status
-
-FAILURES_KEPT: Final = 1000
 
 DIAL_TIME: Final = 5.0
 """Seconds to look a node up, and again to reach it."""
@@ -30,10 +33,10 @@ DIAL_TIME: Final = 5.0
 class Cluster:
     """The peers' owner, and the router's way to them."""
 
-    def __init__(self, runtime: Runtime, settings: Settings, network: Network, epmd_port: int) -> None:
-        self._table: Peers[Peer] = Peers(runtime.node)
+    def __init__(self, runtime: Runtime, settings: Settings, network: Network, epmd_port: int, redial: Redial) -> None:
+        self._redial = redial
+        self._table: Peers[Peer] = Peers(runtime.node, redial)
         self.up = self._table.up
-        self.failures: dict[str, str] = {}
         self.router = Router(runtime, self)
         self.deliver = self.router.deliver
         self.door = Door(settings, self)
@@ -44,30 +47,87 @@ class Cluster:
         self._dials: dict[int, asyncio.Task[None]] = {}
         self._dialled: dict[int, Greeting] = {}
         """The handshakes of our attempts."""
-        self._subscribers: dict[Process, None] = {}
+        self._events = NodeEvents(runtime.loop)
+        self._connections = count(1)
+        self._closed = False
         self._timer: asyncio.TimerHandle | None = None
         self._heard = Spinner(runtime.loop, self._clock, settings.busy_wait).heard
         runtime.outward = self.router
+        runtime.neighbours = self
         runtime.scheduler.after_batch = self.door.flusher.flush
+        self._set_timer()
 
     # -- for processes
 
-    def subscribe(self, process: Process, *, wanted: bool) -> None:
-        """Send `NodeUp` and `NodeDown` to `process` from now on, or no longer."""
-        if wanted and process not in self._subscribers:
-            self._subscribers[process] = None
-            process.add_done_callback(self._unsubscribe)
-        elif not wanted:
-            process.remove_done_callback(self._unsubscribe)
-            self._unsubscribe(process)
+    def nodes(self, kind: NodeKind) -> list[str]:
+        """The names of nodes of this kind."""
+        match kind:
+            case "this":
+                return [self._runtime.node]
+            case "known":
+                return list(dict.fromkeys([self._runtime.node, *self.up, *self._table.pending, *self._redial.known()]))
+            case "connected":
+                return list(self.up)
+            case _:
+                return [node for node, peer in self.up.items() if type_of(peer) == kind]
 
-    def _unsubscribe(self, process: Process) -> None:
-        self._subscribers.pop(process, None)
+    def node_info(self, node: str) -> NodeInfo | None:
+        """How the connection with `node` stands. Raises BadNodeName."""
+        NodeName.parse(node)
+        peer = self.up.get(node)
+        if peer is None:
+            return None
+        return NodeInfo(
+            node,
+            type_of(peer),
+            peer.identity.creation,
+            peer.connection_id,
+            peer.address,
+            peer.connection.pending,
+            peer.connection.ticker.suspected,
+        )
+
+    def monitor_nodes(self, process: Process, wish: Wish, *, wanted: bool) -> None:
+        """Tell a process of nodes once more, or once less."""
+        self._events.monitor_nodes(process, wish, wanted=wanted)
+
+    def monitor_node(self, process: Process, node: str, *, wanted: bool) -> None:
+        """Tell a process once when the connection with `node` is gone, or can't be made. Raises BadNodeName."""
+        NodeName.parse(node)
+        if node == self._runtime.node:
+            return
+        self._events.monitor_node(process, node, wanted=wanted)
+        if wanted:
+            self._perform(self._table.seek(node, self._clock()))
 
     def connect(self, node: str) -> None:
         """Connect to `node`, if we are not; nothing tells when it is done but `NodeUp`. Raises BadNodeName."""
         NodeName.parse(node)
         self._perform(self._table.connect(node, self._clock()))
+
+    def reach(self, node: str) -> asyncio.Future[bool]:
+        """Connect to `node`, and tell when it is done. Raises BadNodeName."""
+        NodeName.parse(node)
+        if node in self.up or node == self._runtime.node:
+            answer = self._runtime.loop.create_future()
+            answer.set_result(True)
+            return answer
+        answer = self._events.awaited(node)
+        self.connect(node)
+        return answer
+
+    def disconnect(self, node: str) -> bool:
+        """End the connection with `node`, or the attempt; True if there was one. Raises BadNodeName."""
+        NodeName.parse(node)
+        effects = self._table.disconnect(node, "disconnected by this node", self._clock())
+        self._perform(effects)
+        return bool(effects)
+
+    # -- for the router
+
+    def trouble(self, node: str) -> str | None:
+        """Why the last try to connect to a node failed; None for those that are connected."""
+        return self._redial.trouble(node)
 
     def send_later(self, node: str, signal: Signal) -> None:
         """Connect to `node`, and send then. Raises BadNodeName, EncodeError, ConnectionFull."""
@@ -83,9 +143,10 @@ class Cluster:
         for greeting in [*self._dialled.values(), *self.door.strangers]:
             greeting.give_up()
         for peer in list(self.up.values()):
-            peer.close("this node stops")
-        if self._timer is not None:
-            self._timer.cancel()
+            peer.close("this node stops", "net_kernel_terminated")
+        self._events.close()
+        self._closed = True
+        self._set_timer()
 
     # -- what handshakes ask and tell (see GreetingOwner)
 
@@ -114,7 +175,7 @@ class Cluster:
     def failed(self, greeting: Greeting, reason: str) -> None:
         """A handshake that we began has failed."""
         self._handshake_over(greeting)
-        self._perform(self._table.failed(_dialled(greeting), greeting.attempt, reason))
+        self._perform(self._table.failed(_dialled(greeting), greeting.attempt, reason, self._clock()))
 
     def _handshake_over(self, greeting: Greeting) -> None:
         if greeting.attempt is not None:
@@ -122,9 +183,19 @@ class Cluster:
 
     # -- what connections tell (see PeerOwner)
 
-    def disconnected(self, peer: Peer, reason: str) -> None:
+    def disconnected(self, peer: Peer, text: str, reason: NodeDownReason) -> None:
         """A connection is lost."""
-        self._perform(self._table.disconnected(peer.identity.node, peer, reason))
+        self._perform(self._table.disconnected(peer.identity.node, peer, text, self._clock(), reason=reason))
+
+    def suspected(self, peer: Peer, silent_for: float) -> None:
+        """A peer is silent for longer than it should be."""
+        log.warning("node_suspect", node=peer.identity.node, here=self._runtime.node, silent_for=round(silent_for, 3))
+        self._events.suspected(peer, silent_for)
+
+    def recovered(self, peer: Peer) -> None:
+        """It is heard again."""
+        log.info("node_recovered", node=peer.identity.node, here=self._runtime.node)
+        self._events.recovered(peer)
 
     def delivered(self) -> None:
         """All signals of one read have been delivered."""
@@ -148,28 +219,23 @@ class Cluster:
                     self._dials[attempt] = self._runtime.loop.create_task(self._dial(node, attempt))
                 case Drop(attempt):
                     self._drop(attempt)
-                case Close(link, reason):
-                    link.close(reason)
+                case Close(link, text):
+                    link.close(text)
                 case Up(node, link, waiting):
-                    self.failures.pop(node, None)
+                    link.connection_id = next(self._connections)
                     log.info("node_up", node=node, here=self._runtime.node)
-                    self._tell(NodeUp(node))
+                    self._events.up(link)
                     self.router.connected(link, waiting)
-                case Down(node, link, reason):
-                    log.warning("node_down", node=node, here=self._runtime.node, reason=reason)
+                case Down(node, link, text, reason):
+                    log.warning("node_down", node=node, here=self._runtime.node, reason=text)
                     self.router.disconnected(link)
-                    self._tell(NodeDown(node, reason))
-                case Undelivered(node, waiting, reason):
-                    self._keep_failure(node, reason)
-                    log.warning("node_unreachable", node=node, here=self._runtime.node, reason=reason)
+                    self._events.down(link, text, reason)
+                case Undelivered(node, waiting, text, tried):
+                    if tried:
+                        log.warning("node_unreachable", node=node, here=self._runtime.node, reason=text)
                     self.router.undelivered(node, waiting)
+                    self._events.unreachable(node, text)
         self._set_timer()
-
-    def _keep_failure(self, node: str, reason: str) -> None:
-        """For the errors of callers. The names are those that processes here have asked for; still, there is an end."""
-        if len(self.failures) >= FAILURES_KEPT:
-            self.failures.pop(next(iter(self.failures)))
-        self.failures[node] = reason
 
     def _drop(self, attempt: int) -> None:
         task = self._dials.pop(attempt, None)
@@ -179,15 +245,11 @@ class Cluster:
         if greeting is not None:
             greeting.give_up()
 
-    def _tell(self, message: NodeUp | NodeDown) -> None:
-        for process in self._subscribers:
-            process.deliver(message)
-
     async def _dial(self, node: str, attempt: int) -> None:
         try:
             await self._open(node, attempt)
         except (PydistError, OSError) as error:
-            self._perform(self._table.failed(node, attempt, str(error)))
+            self._perform(self._table.failed(node, attempt, str(error), self._clock()))
         finally:
             self._dials.pop(attempt, None)
 
@@ -208,7 +270,7 @@ class Cluster:
             self._timer.cancel()
             self._timer = None
         deadline = self._table.next_timer()
-        if deadline is not None:
+        if deadline is not None and not self._closed:
             self._timer = self._runtime.loop.call_later(max(0.0, deadline - self._clock()), self._on_timer)
 
     def _on_timer(self) -> None:

@@ -6,6 +6,7 @@ PydistError
 ├── WireError               the peer: what it sent breaks the protocol; costs it its connection
 │   ├── DecodeError             bytes that are no term, or too deep
 │   ├── FrameTooLarge           announces more than the limit
+│   ├── TickTimeout             says nothing for the whole net_ticktime
 │   └── HandshakeError          no pydist node, a wrong cookie, or too slow
 ├── NameTaken               the caller: the name, or the process, is registered already
 │   └── AlreadyRegistered       a living process has this key of a registry
@@ -64,6 +65,10 @@ class DecodeError(WireError):
 
 class FrameTooLarge(WireError):
     """A frame that announces more bytes than the limit."""
+
+
+class TickTimeout(WireError):
+    """Nothing was heard of the peer for the whole `net_ticktime`."""
 
 
 class HandshakeError(WireError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
 from typing import Any, Final, TypeVar, TypeVarTuple, cast
 
@@ -17,8 +17,11 @@ from pydist import epmd_client
 from pydist.cluster import Cluster
 from pydist.core.busy_wait import BUSY_WAIT
 from pydist.core.cookies import Cookies
+from pydist.core.redial import AutoConnect
+from pydist.core.ticker import INTENSITY, NET_TICKTIME
 from pydist.env import Env, real_env
 from pydist.errors import Exit, NodeStartError
+from pydist.liveness import Liveness
 from pydist.logs import default_logging
 from pydist.node_watch import node_watch_of
 from pydist.own_log import log
@@ -55,7 +58,17 @@ class Node:
         cookie: the secret that all nodes of a cluster share; needed with a name.
         epmd_port: the port mapper's port; ERL_EPMD_PORT or 4369 by default.
         port: where the node listens; a free one by default.
-        net_ticktime: seconds of silence after which a peer is held to be dead.
+        net_ticktime: seconds of silence after which a peer is held to be dead; 0.1 at least, and the same on all nodes
+            of a cluster, hidden ones too.
+        net_tickintensity: in how many intervals that time is cut: a node writes at least once in two of them, and
+            notices a dead peer within one of them, more or less. From 4 to 1,000.
+        suspect_after: seconds of silence after which a peer is suspect, see `monitor_nodes`: half the `net_ticktime` by
+            default, and at least three of its intervals.
+        auto_connect: "always": whatever is sent to a node that is not connected connects to it; "once": but not again
+            after the connection was lost; "never": only `connect` and `connect_node` do (OTP: `dist_auto_connect`).
+            Where a node must not connect, links and monitors meet `NOCONNECTION`, and messages are dead letters.
+        keep_connected: nodes that are dialled again and again, with pauses of up to 10 seconds, until they are
+            connected; also after a connection was lost, unless `disconnect` has ended it.
         allow_public: listen at a public address, or at all addresses. pydist does not encrypt: think twice.
         long_schedule: seconds that a step of a process may take, from one await to the next, before a warning is
             logged: while it runs, and when it has ended. None for no such watch; it takes a thread.
@@ -75,7 +88,11 @@ class Node:
         cookie: str | None = None,
         epmd_port: int | None = None,
         port: int = 0,
-        net_ticktime: float = 60.0,
+        net_ticktime: float = NET_TICKTIME,
+        net_tickintensity: int = INTENSITY,
+        suspect_after: float | None = None,
+        auto_connect: AutoConnect = "always",
+        keep_connected: Iterable[str] = (),
         allow_public: bool = False,
         long_schedule: float | None = None,
         busy_wait: float | None = None,
@@ -89,8 +106,6 @@ class Node:
             raise NodeStartError(
                 f"the node {name} needs a cookie: a secret that is the same on all nodes of its cluster"
             )
-        if not net_ticktime > 0:
-            raise NodeStartError(f"net_ticktime is a number of seconds above 0, not {net_ticktime}")
         if long_schedule is not None and not long_schedule > 0:
             raise NodeStartError(f"long_schedule is a number of seconds above 0, not {long_schedule}")
         self._long_schedule = long_schedule
@@ -98,7 +113,13 @@ class Node:
         self._cookies = Cookies((cookie.encode(),) if cookie else ())
         self._epmd_port = epmd_client.default_port() if epmd_port is None else epmd_port
         self._port = port
-        self._net_ticktime = net_ticktime
+        self._liveness = Liveness(
+            net_ticktime=net_ticktime,
+            net_tickintensity=net_tickintensity,
+            suspect_after=suspect_after,
+            auto_connect=auto_connect,
+            keep_connected=keep_connected,
+        )
         self._busy_wait = _busy_wait(busy_wait, network)
         self._network = TcpNetwork(allow_public=allow_public) if network is None else network
         self._env = real_env() if env is None else env
@@ -142,12 +163,15 @@ class Node:
             local=Identity(self.name, creation),
             cookies=lambda: self._cookies,
             env=self._env,
-            net_ticktime=self._net_ticktime,
+            net_ticktime=self._liveness.net_ticktime,
+            intensity=self._liveness.net_tickintensity,
+            suspect_after=self._liveness.suspect_after,
             busy_wait=self._busy_wait,
             busy_limit=self._busy_limit,
             pending_limit=self._pending_limit,
         )
-        self._cluster = Cluster(self._runtime, settings, self._network, self._epmd_port)
+        redial = self._liveness.redial(self.name, self._env)
+        self._cluster = Cluster(self._runtime, settings, self._network, self._epmd_port, redial)
         self._keeper = loop.create_task(self._stay_registered(self._registration))
         log.info("node_started", node=self.name, port=self._listener.port, creation=creation)
 
@@ -327,7 +351,11 @@ def run(
     cookie: str | None = None,
     epmd_port: int | None = None,
     port: int = 0,
-    net_ticktime: float = 60.0,
+    net_ticktime: float = NET_TICKTIME,
+    net_tickintensity: int = INTENSITY,
+    suspect_after: float | None = None,
+    auto_connect: AutoConnect = "always",
+    keep_connected: Iterable[str] = (),
     allow_public: bool = False,
     long_schedule: float | None = LONG_SCHEDULE,
 ) -> T:
@@ -344,6 +372,10 @@ def run(
         epmd_port: the port mapper's port.
         port: where the node listens.
         net_ticktime: seconds of silence after which a peer is held to be dead.
+        net_tickintensity: in how many intervals that time is cut.
+        suspect_after: seconds of silence after which a peer is suspect.
+        auto_connect: when the node connects to others by itself.
+        keep_connected: nodes that are dialled until they are connected.
         allow_public: listen at a public address, or at all of them.
         long_schedule: seconds that a step of a process may take before a warning is logged; None for no such watch.
 
@@ -360,6 +392,10 @@ def run(
         epmd_port=epmd_port,
         port=port,
         net_ticktime=net_ticktime,
+        net_tickintensity=net_tickintensity,
+        suspect_after=suspect_after,
+        auto_connect=auto_connect,
+        keep_connected=keep_connected,
         allow_public=allow_public,
         long_schedule=long_schedule,
     )

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from pydist.core.relations import Target
 from pydist.dead_letters import DeadReason
+from pydist.neighbours import ALONE
 from pydist.process import Process
 from pydist.terms import NOCONNECTION, Alias, NodeName, Pid, Reason, Ref, RegisteredName
 
@@ -29,9 +30,6 @@ class Outward(Protocol):
     def trouble(self, node: str, /) -> str | None: ...
     def would_hold(self, target: Target, /) -> bool: ...
     def watched_from(self, node: str, ref: Ref, /) -> bool: ...
-    def nodes(self) -> list[str]: ...
-    def connect(self, node: str, /) -> None: ...
-    def subscribe(self, process: Process, /, *, wanted: bool) -> None: ...
 
 
 class Nowhere:
@@ -45,7 +43,6 @@ class Nowhere:
     def exit(self, source: Pid, target: Pid, reason: Reason) -> None: ...
     def exit_by_link(self, source: Pid, target: Pid, reason: Reason) -> None: ...
     def down(self, source: Target, watcher: Pid, ref: Ref, reason: Reason) -> None: ...
-    def subscribe(self, process: Process, *, wanted: bool) -> None: ...
 
     def send(self, target: Pid, message: Any) -> None:
         self._dead_letter(target, message, "noconnection")
@@ -57,14 +54,8 @@ class Nowhere:
     def send_alias(self, target: Alias, message: Any) -> None:
         self._dead_letter(target, message, "noconnection")
 
-    def connect(self, node: str) -> None:
-        NodeName.parse(node)
-
-    def nodes(self) -> list[str]:
-        return []
-
     def trouble(self, node: str) -> str | None:  # noqa: ARG002  # the same for each
-        return "this node has no name, so it reaches no other: give it one, as in run(main, name=..., cookie=...)"
+        return ALONE
 
     def watched_from(self, node: str, ref: Ref) -> bool:  # noqa: ARG002  # the same for each
         return False

@@ -20,10 +20,11 @@ from pydist.core.crossings import Crossings
 from pydist.core.handshake import SETUP_TIME
 from pydist.core.ticker import INTENSITY, NET_TICKTIME
 from pydist.env import Env
-from pydist.errors import ConnectionFull, WireError
+from pydist.errors import ConnectionFull, TickTimeout, WireError
 from pydist.flusher import Flusher
 from pydist.gates import Gate
 from pydist.own_log import log
+from pydist.terms import NodeDownReason
 from pydist.wire.control import Ask, Incoming, Send, SendAlias, SendName, Signal
 from pydist.wire.framing import FRAME_LIMIT
 from pydist.wire.handshake import Flag, Identity
@@ -42,6 +43,8 @@ class Settings:
     env: Env
     net_ticktime: float = NET_TICKTIME
     intensity: int = INTENSITY
+    suspect_after: float | None = None
+    """Silence after which a peer is suspect; None: half the `net_ticktime`, and at least three of its intervals."""
     setup_time: float = SETUP_TIME
     frame_limit: int = FRAME_LIMIT
     pending_limit: int = PENDING_LIMIT
@@ -57,8 +60,16 @@ class Settings:
 class PeerOwner(Protocol):
     """What a connection tells its node. All calls come from the event loop."""
 
-    def disconnected(self, peer: Peer, reason: str) -> None:
+    def disconnected(self, peer: Peer, text: str, reason: NodeDownReason) -> None:
         """It is over. Comes once, from inside `close` too; no `deliver` follows."""
+        ...
+
+    def suspected(self, peer: Peer, silent_for: float) -> None:
+        """Nothing was heard for so many seconds."""
+        ...
+
+    def recovered(self, peer: Peer) -> None:
+        """One that was suspected is heard again; what it says comes next."""
         ...
 
     def deliver(self, peer: Peer, signal: Incoming) -> None:
@@ -92,6 +103,8 @@ class Peer(asyncio.Protocol):
         address: str,
     ) -> None:
         self.identity = identity
+        self.connection_id = 0
+        """The owner's number for this connection."""
         self.up = True
         self.busy = False
         """True while more than `busy_limit` waits in the transport. Output then waits in the outbox."""
@@ -116,11 +129,13 @@ class Peer(asyncio.Protocol):
             self._clock(),
             net_ticktime=settings.net_ticktime,
             intensity=settings.intensity,
+            suspect_after=settings.suspect_after,
             frame_limit=settings.frame_limit,
         )
         self.crossings = Crossings()
         """The owner's notes of what crosses this connection."""
         self._outbox = self.connection.outbox
+        self._ticker = self.connection.ticker
         self._timer: asyncio.TimerHandle | None = None
         transport.set_write_buffer_limits(high=settings.busy_limit)
         self._set_timer()
@@ -167,13 +182,13 @@ class Peer(asyncio.Protocol):
             self._transport.write(connection.data_to_send(self._settings.busy_limit))
         self._relieve()
 
-    def close(self, reason: str) -> None:
+    def close(self, text: str, reason: NodeDownReason = "disconnect") -> None:
         """End it. What was queued is still written, if the other side takes it soon."""
         if not self.up:
             return
         self.flush()
         self._shut(self._linger)
-        self._owner.disconnected(self, reason)
+        self._owner.disconnected(self, text, reason)
 
     def is_crowded(self) -> bool:
         """Whether so much waits that who sends more is to wait, too."""
@@ -202,10 +217,13 @@ class Peer(asyncio.Protocol):
         """Feed the machine."""
         if not self.up:
             return
+        if self._ticker.suspected:
+            self._ticker.suspected = False
+            self._owner.recovered(self)
         try:
             self._deliver(self.connection.receive_data(data, self._clock()))
         except WireError as error:
-            self._end(str(error))
+            self._end(str(error), "protocol_error")
         else:
             self._owner.delivered()
 
@@ -217,8 +235,8 @@ class Peer(asyncio.Protocol):
         try:
             self.connection.receive_eof(self._clock())
         except WireError as error:
-            self._end(str(error))
-        self._end(str(exc) if exc else "closed by the peer")
+            self._end(str(error), "connection_closed")
+        self._end(str(exc) if exc else "closed by the peer", "connection_closed")
 
     def pause_writing(self) -> None:
         """Much waits in the transport: it counts with what waits in the outbox."""
@@ -240,13 +258,13 @@ class Peer(asyncio.Protocol):
                 return
             deliver(self, signal)
 
-    def _end(self, reason: str) -> None:
+    def _end(self, text: str, reason: NodeDownReason) -> None:
         """Close at once, and say why to whoever has to know."""
         if not self.up:
             return
         self._shut(self._transport.abort)
-        log.warning("connection_lost", node=self.identity.node, peer=self.address, reason=reason)
-        self._owner.disconnected(self, reason)
+        log.warning("connection_lost", node=self.identity.node, peer=self.address, reason=text)
+        self._owner.disconnected(self, text, reason)
 
     def _shut(self, close: Callable[[], None]) -> None:
         self.up = False
@@ -270,10 +288,13 @@ class Peer(asyncio.Protocol):
             self._timer = None
 
     def _on_timer(self) -> None:
+        now = self._clock()
         try:
-            self.connection.handle_timer(self._clock())
-        except WireError as error:
-            self._end(str(error))
+            suspect = self.connection.handle_timer(now, unwritten=self._transport.get_write_buffer_size())
+        except TickTimeout as error:
+            self._end(str(error), "net_tick_timeout")
             return
         self.flush()
         self._set_timer()
+        if suspect:
+            self._owner.suspected(self, now - self._ticker.heard_at)

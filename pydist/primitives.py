@@ -347,27 +347,3 @@ def is_alive(pid: Pid) -> bool:
         raise ValueError(f"{pid} lives on another node: monitor it instead")
     process = runtime.process(pid)
     return process is not None and not process.dying
-
-
-def nodes() -> list[str]:
-    """The names of the nodes that are connected with this one (Erlang's `nodes/0`)."""
-    _, runtime = acting()
-    return runtime.outward.nodes()
-
-
-def connect(node: str) -> None:
-    """Begin to connect to a node; sending to it does the same. `NodeUp` tells when it is done.
-
-    Raises:
-        BadNodeName: not of the form name@host.
-    """
-    _, runtime = acting()
-    runtime.outward.connect(node)
-
-
-def monitor_nodes(flag: bool) -> None:
-    """From now on, get a `NodeUp` or `NodeDown` for each connection that comes or goes, or no longer
-    (`net_kernel:monitor_nodes/1`)."""
-    check_flag("monitor_nodes", flag)
-    process, runtime = acting()
-    runtime.outward.subscribe(process, wanted=flag)

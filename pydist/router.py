@@ -31,19 +31,13 @@ class Connections(Protocol):
 
     up: dict[str, Peer]
     """The nodes that are connected."""
-    failures: dict[str, str]
-    """Why the last try to connect to a node failed; not for those that are connected."""
 
     def send_later(self, node: str, signal: Signal, /) -> None:
         """Connect to `node`, and send then. Raises BadNodeName, EncodeError, ConnectionFull."""
         ...
 
-    def connect(self, node: str, /) -> None:
-        """Connect to `node`. Raises BadNodeName."""
-        ...
-
-    def subscribe(self, process: Process, /, *, wanted: bool) -> None:
-        """Send `NodeUp` and `NodeDown` to `process`, or no longer."""
+    def trouble(self, node: str, /) -> str | None:
+        """Why the last try to connect to a node failed; None for those that are connected."""
         ...
 
 
@@ -152,24 +146,12 @@ class Router:
 
     def trouble(self, node: str) -> str | None:
         """Why no connection to `node` could be made, if the last try failed."""
-        return self._connections.failures.get(node)
+        return self._connections.trouble(node)
 
     def watched_from(self, node: str, ref: Ref) -> bool:
         """Whether a process there still monitors one here by this reference."""
         peer = self._up.get(node)
         return peer is not None and peer.crossings.has_watcher(ref)
-
-    def nodes(self) -> list[str]:
-        """The names of all connected nodes."""
-        return list(self._up)
-
-    def connect(self, node: str) -> None:
-        """Connect to `node`. Raises BadNodeName."""
-        self._connections.connect(node)
-
-    def subscribe(self, process: Process, *, wanted: bool) -> None:
-        """Send `NodeUp` and `NodeDown` to `process`, or no longer."""
-        self._connections.subscribe(process, wanted=wanted)
 
     def _send(self, node: str, signal: Signal) -> None:
         peer = self._up.get(node)

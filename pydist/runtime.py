@@ -16,6 +16,7 @@ from pydist.core.relations import Target
 from pydist.dead_letters import DeadLetters, DeadReason
 from pydist.errors import NodeStartError, PydistError, UnknownName
 from pydist.message_timers import MessageTimers
+from pydist.neighbours import Neighbours, NoNeighbours
 from pydist.outward import Nowhere, Outward
 from pydist.process import Process
 from pydist.process_table import ProcessTable
@@ -70,6 +71,7 @@ class Runtime(ProcessTable[Process]):
         "loop",
         "message_timers",
         "names",
+        "neighbours",
         "outward",
         "published",
         "scheduler",
@@ -88,6 +90,7 @@ class Runtime(ProcessTable[Process]):
         """What processes let others read without being asked, by the number of the pid."""
         self.dead_letters = DeadLetters()
         self.outward: Outward = Nowhere(self.dead_letter)
+        self.neighbours: Neighbours = NoNeighbours(node, loop.create_future)
         self.closed = False
         """Every process has been killed, and the clean-up of one must not start another."""
         self.watch: Watch | None = None

@@ -268,14 +268,50 @@ class Timeout(Message, tag="$timeout"):
     message: Any
 
 
+NodeType: TypeAlias = Literal["visible", "hidden"]
+"""What a node is to those that are connected with it. Hidden ones are no members of the cluster."""
+
+NodeDownReason: TypeAlias = Literal[
+    "connection_closed",
+    "connection_setup_failed",
+    "disconnect",
+    "net_kernel_terminated",
+    "net_tick_timeout",
+    "protocol_error",
+]
+"""Why there is no connection, at this end: the other side has closed it, or it was cut; none could be made; this node
+ended it; this node stops; nothing was heard for `net_ticktime`; the peer broke the protocol."""
+
+
 class NodeUp(Message, tag="$nodeup"):
     """A connection to `node` has come up."""
 
     node: str
+    node_type: NodeType = "visible"
+    connection_id: int = 0
+    """Greater than that of each connection before."""
 
 
 class NodeDown(Message, tag="$nodedown"):
-    """The connection to `node` is lost: for `reason` at this end. Processes there may still be alive."""
+    """The connection to `node` is lost, or could not be made. Processes there may still be alive."""
 
     node: str
-    reason: Reason
+    reason: NodeDownReason
+    text: str = ""
+    """The reason in words, for people."""
+    node_type: NodeType = "visible"
+    connection_id: int = 0
+    """As the `NodeUp` had it; 0 if there was no connection."""
+
+
+class NodeSuspect(Message, tag="$nodesuspect"):
+    """Nothing was heard of `node` for `silent_for` seconds. A `NodeRecovered` or a `NodeDown` will follow."""
+
+    node: str
+    silent_for: float
+
+
+class NodeRecovered(Message, tag="$noderecovered"):
+    """A node that was suspect is heard again."""
+
+    node: str

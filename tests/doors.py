@@ -11,6 +11,7 @@ from pydist.door import Door
 from pydist.env import Env
 from pydist.greeting import Greeting
 from pydist.peer import Peer, Settings
+from pydist.terms import NodeDownReason
 from pydist.transport import Network
 from pydist.transport.memory import MemoryNetwork
 from pydist.wire.control import Incoming
@@ -68,8 +69,14 @@ class Node:
     def failed(self, greeting: Greeting, reason: str) -> None:
         self.story.append(("failed", greeting.dialled, reason))
 
-    def disconnected(self, peer: Peer, reason: str) -> None:
-        self.story.append(("disconnected", peer.identity.node, reason))
+    def disconnected(self, peer: Peer, text: str, reason: NodeDownReason) -> None:  # as peers call it
+        self.story.append(("disconnected", peer.identity.node, text))
+
+    def suspected(self, peer: Peer, silent_for: float) -> None:
+        self.story.append("suspected")
+
+    def recovered(self, peer: Peer) -> None:
+        self.story.append("recovered")
 
     def deliver(self, peer: Peer, signal: Incoming) -> None:
         self.story.append(signal)

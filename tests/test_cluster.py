@@ -71,6 +71,11 @@ def subscriber(told: list[Any]) -> Callable[[], Coroutine[Any, Any, None]]:
     return subscribe
 
 
+def cut_off(node: str) -> NodeDown:
+    """What is told of the first connection when the network is cut."""
+    return NodeDown(node, "connection_closed", "the network was cut", connection_id=1)
+
+
 # Up and down
 
 
@@ -85,17 +90,15 @@ async def test_both_sides_hear_that_a_connection_comes_and_goes(
     await settled()
     network.cut()
     await settled()
-    reason = "the network was cut"
-    assert (told_a, told_b) == ([NodeDown(b.name, reason)], [NodeDown(a.name, reason)])
+    assert (told_a, told_b) == ([cut_off(b.name)], [cut_off(a.name)])
     await a.run(hear_of, ("nobody", b.name))
-    assert (told_a[1:], told_b[1:]) == ([NodeUp(b.name)], [NodeUp(a.name)])
+    assert (told_a[1:], told_b[1:]) == ([NodeUp(b.name, connection_id=2)], [NodeUp(a.name, connection_id=2)])
 
 
 async def test_who_no_longer_wants_to_hear_of_nodes_does_not(pair: Pair, network: MemoryNetwork) -> None:
     a, b = pair
 
     async def change_mind() -> Any:
-        monitor_nodes(True)
         monitor_nodes(True)
         network.cut()
         first = await receive(timeout=5)
@@ -132,7 +135,7 @@ async def test_a_dead_subscriber_is_forgotten(pair: Pair) -> None:
 
     await a.run(crowd)
     assert a._cluster is not None
-    assert len(a._cluster._subscribers) == 0
+    assert a._cluster._events._monitors.of_nodes("visible") == []
 
 
 async def test_silence_for_the_tick_time_is_the_end_of_a_connection(
@@ -153,7 +156,10 @@ async def test_silence_for_the_tick_time_is_the_end_of_a_connection(
         return down.reason, await receive(NodeDown, 5), loop.time() - begun
 
     reason, node_down, seconds = await a.run(watch, b.spawn(wait))
-    assert (reason, node_down) == (NOCONNECTION, NodeDown(b.name, "nothing heard for 0.2 s (net_ticktime)"))
+    assert (reason, node_down) == (
+        NOCONNECTION,
+        NodeDown(b.name, "net_tick_timeout", "nothing heard for 0.2 s (net_ticktime)", connection_id=1),
+    )
     assert 0.15 <= seconds < 0.5
     assert ("connection_lost", b.name) in [(line["event"], line.get("node")) for line in logs]
     network.silent = False
@@ -328,8 +334,12 @@ async def test_a_node_that_comes_back_before_its_death_was_noticed_is_connected_
     await settled()
     up, ref, *rest = told
     assert (up, rest) == (
-        NodeUp(b.name),
-        [Down(ref, old, NOCONNECTION), NodeDown(b.name, "replaced by the peer"), NodeUp(b.name)],
+        NodeUp(b.name, connection_id=1),
+        [
+            Down(ref, old, NOCONNECTION),
+            NodeDown(b.name, "connection_closed", "replaced by the peer", connection_id=1),
+            NodeUp(b.name, connection_id=2),
+        ],
     )
     assert await a.run(names) == [b.name]
 

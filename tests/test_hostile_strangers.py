@@ -125,7 +125,7 @@ async def introduce_many(port: int, names: list[str]) -> None:
 
 def kept(cluster: Cluster) -> str:
     """All that a node's tables of other nodes hold, as text."""
-    return repr([vars(cluster._table), cluster.failures, vars(cluster.door), vars(cluster.router)])
+    return repr([vars(cluster._table), vars(cluster._redial), vars(cluster.door), vars(cluster.router)])
 
 
 async def test_of_two_thousand_strangers_with_different_names_nothing_is_kept(

@@ -65,7 +65,7 @@ def test_a_name_needs_a_cookie(cookie: str | None) -> None:
 
 @pytest.mark.parametrize("net_ticktime", [0, -1.0, float("nan")])
 def test_a_tick_time_that_is_no_time_is_refused_at_once(net_ticktime: float) -> None:
-    with pytest.raises(NodeStartError, match="net_ticktime is a number of seconds above 0"):
+    with pytest.raises(NodeStartError, match="net_ticktime is a number of seconds, at least 0"):
         Node("a@h", cookie="secret", net_ticktime=net_ticktime)
 
 

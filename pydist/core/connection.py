@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pydist.core.outbox import Outbox
 from pydist.core.ticker import INTENSITY, NET_TICKTIME, Due, Ticker
-from pydist.errors import WireError
+from pydist.errors import TickTimeout, WireError
 from pydist.terms import Pid
 from pydist.wire.codec import Encoder
 from pydist.wire.control import Incoming, Send, Signal, SignalReader
@@ -30,12 +30,13 @@ class Connection:
         *,
         net_ticktime: float = NET_TICKTIME,
         intensity: int = INTENSITY,
+        suspect_after: float | None = None,
         frame_limit: int = FRAME_LIMIT,
     ) -> None:
         self.local = local
         self.peer = peer
         self._net_ticktime = net_ticktime
-        self._ticker = Ticker(now, net_ticktime=net_ticktime, intensity=intensity)
+        self.ticker = Ticker(now, net_ticktime=net_ticktime, intensity=intensity, suspect_after=suspect_after)
         self._frames = FrameBuffer(LONG, frame_limit)
         self._reader = SignalReader(local.home, peer.home)
         self.outbox = Outbox(Encoder(), frame_limit=frame_limit)
@@ -62,14 +63,15 @@ class Connection:
         else:
             self.outbox.signal(signal)
 
-    def receive_data(self, data: bytes, now: float) -> list[Incoming]:  # noqa: ARG002  # all machines have these verbs
+    def receive_data(self, data: bytes, now: float) -> list[Incoming]:
         """Take bytes from the peer; the signals that are whole now, in order.
 
         Raises:
             FrameTooLarge: a frame announces more than the limit.
             DecodeError: a frame holds anything but signals.
         """
-        self._ticker.heard = True
+        self.ticker.heard = True
+        self.ticker.heard_at = now
         self._frames.feed(data)
         signals: list[Incoming] = []
         while (frame := self._frames.next_frame()) is not None:
@@ -77,7 +79,7 @@ class Connection:
                 signals += self._reader.read(frame)
         return signals
 
-    def receive_eof(self, now: float) -> None:  # noqa: ARG002
+    def receive_eof(self, now: float) -> None:  # noqa: ARG002  # all machines have these verbs
         """The peer closed the transport.
 
         Raises:
@@ -91,23 +93,25 @@ class Connection:
         data = self.outbox.take(limit)
         if data and data != TICK:
             # A tick that counted as written would keep back the next one.
-            self._ticker.spoke = True
+            self.ticker.spoke = True
         return data
 
     def next_timer(self) -> float:
         """When `handle_timer` is to be called."""
-        return self._ticker.next_timer()
+        return self.ticker.next_timer()
 
-    def handle_timer(self, now: float) -> None:
-        """Queue a tick when one is due.
+    def handle_timer(self, now: float, *, unwritten: int = 0) -> bool:
+        """Queue a tick when one is due and no output waits, here or as `unwritten` bytes in the transport.
+
+        Returns:
+            True when the peer is suspect from now on.
 
         Raises:
-            WireError: nothing was heard for the whole `net_ticktime`.
+            TickTimeout: nothing was heard for the whole `net_ticktime`.
         """
-        match self._ticker.handle_timer(now):
-            case Due.DOWN:
-                raise WireError(f"nothing heard for {self._net_ticktime:g} s (net_ticktime)")
-            case Due.TICK if not self.pending:
-                self.outbox.tick()
-            case _:
-                pass
+        due = self.ticker.handle_timer(now)
+        if due is Due.DOWN:
+            raise TickTimeout(f"nothing heard for {self._net_ticktime:g} s (net_ticktime)")
+        if due is Due.TICK and not self.pending and not unwritten:
+            self.outbox.tick()
+        return due is Due.SUSPECT

@@ -6,21 +6,23 @@ connected, it is asked (`ALIVE`) and what it says counts: what is there is torn 
 
 | state    | input                              | next     | effects                                          |
 |----------|------------------------------------|----------|--------------------------------------------------|
-| (none)   | send                               | DIALLING | Connect                                          |
+| (none)   | send, connect                      | DIALLING | Connect                                          |
+| (none)   | send, where `Redial` refuses       | (none)   | Undelivered                                      |
 | (none)   | decide                             | (none)   | answer OK                                        |
 | DIALLING | send                               | DIALLING | the signal waits                                 |
 | DIALLING | decide, our name is the greater    | DIALLING | answer NOK                                       |
 | DIALLING | decide, theirs is                  | YIELDED  | answer OK_SIMULTANEOUS, Drop                     |
 | DIALLING | refused                            | YIELDED  |                                                  |
-| DIALLING | failed, or out of time             | (none)   | Drop, Undelivered                                |
+| DIALLING | failed, disconnect or out of time  | (none)   | Drop, Undelivered                                |
 | YIELDED  | send                               | YIELDED  | the signal waits                                 |
 | YIELDED  | decide                             | YIELDED  | answer OK                                        |
-| YIELDED  | out of time                        | (none)   | Undelivered                                      |
+| YIELDED  | disconnect, or out of time         | (none)   | Undelivered                                      |
 | any      | connected, first                   | UP       | Drop an attempt of ours, Up with what waited     |
 | UP       | decide                             | UP       | answer ALIVE                                     |
 | UP       | connected, in place of this link   | UP       | Close and Down the old one, Up                   |
 | UP       | connected, in place of an older    | UP       | Close the new one: the peer has left it already  |
 | UP       | disconnected                       | (none)   | Down                                             |
+| UP       | disconnect                         | (none)   | Close, Down                                      |
 
 Every method is given what happened and returns what is to be done, in order. A link is whatever the driver knows a
 connection by; an attempt is a number. Inputs about attempts and links that are no longer in the table do nothing, save
@@ -35,7 +37,9 @@ from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 import attrs
 
+from pydist.core.redial import Redial
 from pydist.errors import ConnectionFull, EncodeError
+from pydist.terms import NodeDownReason
 from pydist.wire.codec import Encoder
 from pydist.wire.control import Send, SendAlias, SendName, Signal, snapshot
 from pydist.wire.handshake import Status
@@ -69,7 +73,7 @@ class Close(Generic[L]):
     """Close this link."""
 
     link: L
-    reason: str
+    text: str
 
 
 @attrs.frozen
@@ -87,16 +91,18 @@ class Down(Generic[L]):
 
     node: str
     link: L
-    reason: str
+    text: str
+    reason: NodeDownReason = "connection_closed"
 
 
 @attrs.frozen
 class Undelivered:
-    """There will be no connection; each of these signals meets `noconnection`."""
+    """There will be no connection; each of these signals meets `noconnection`. Not `tried`: it was not dialled."""
 
     node: str
     waiting: list[Signal]
-    reason: str
+    text: str
+    tried: bool = True
 
 
 Effect: TypeAlias = Connect | Drop | Close[Any] | Up[Any] | Down[Any] | Undelivered
@@ -124,10 +130,18 @@ class _Pending:
 class Peers(Generic[L]):
     """The table of the node `me`. Times are in seconds, `waiting_limit` in bytes."""
 
-    def __init__(self, me: str, *, connect_time: float = CONNECT_TIME, waiting_limit: int = WAITING_LIMIT) -> None:
+    def __init__(
+        self,
+        me: str,
+        redial: Redial,
+        *,
+        connect_time: float = CONNECT_TIME,
+        waiting_limit: int = WAITING_LIMIT,
+    ) -> None:
         self.up: dict[str, L] = {}
         """The live connections. Look up here first; `send` is for nodes that are not in it."""
         self._me = me
+        self._redial = redial
         self._connect_time = connect_time
         self._waiting_limit = waiting_limit
         self._pending: dict[str, _Pending] = {}
@@ -145,9 +159,10 @@ class Peers(Generic[L]):
         signal, size = snapshot(signal, self._encoder)
         if size > self._waiting_limit:
             raise EncodeError(f"a message or reason of {size} bytes is too large to send: send it in parts")
+        effects = self.seek(node, now)
         pending = self._pending.get(node)
-        effects = [] if pending else self.connect(node, now)
-        pending = self._pending[node]
+        if pending is None:
+            return [attrs.evolve(effect, waiting=[signal]) for effect in effects if isinstance(effect, Undelivered)]
         if limited and pending.size + size > self._waiting_limit:
             raise ConnectionFull(
                 f"{pending.size} bytes wait for the connection to {node}, the limit is {self._waiting_limit}"
@@ -156,8 +171,15 @@ class Peers(Generic[L]):
         pending.size += size
         return effects
 
+    def seek(self, node: str, now: float) -> list[Effect]:
+        """Somebody needs a connection to `node`: ask for it, if it may be dialled now."""
+        if node in self.up or node in self._pending:
+            return []
+        refusal = self._redial.refusal(node, now)
+        return self.connect(node, now) if refusal is None else [Undelivered(node, [], refusal, tried=False)]
+
     def connect(self, node: str, now: float) -> list[Effect]:
-        """Ask for a connection to `node` without sending anything."""
+        """Ask for a connection to `node` now, whatever was before."""
         if node in self.up or node in self._pending:
             return []
         attempt = next(self._attempts)
@@ -194,14 +216,31 @@ class Peers(Generic[L]):
         if pending is not None and attempt is None:
             effects += _drop(pending)
         self.up[node] = link
+        self._redial.reached(node)
         return [*effects, Up(node, link, pending.waiting if pending else [])]
 
-    def disconnected(self, node: str, link: L, reason: str) -> list[Effect]:
+    def disconnected(
+        self, node: str, link: L, text: str, now: float, *, reason: NodeDownReason = "connection_closed"
+    ) -> list[Effect]:
         """A link was lost."""
         if self.up.get(node) is not link:
             return []
         del self.up[node]
-        return [Down(node, link, reason)]
+        self._redial.lost(node, now)
+        return [Down(node, link, text, reason)]
+
+    def disconnect(self, node: str, text: str, now: float, *, for_good: bool = True) -> list[Effect]:
+        """End the connection to `node`, or the attempt. If not `for_good`, one that is to be kept is dialled again."""
+        effects: list[Effect] = []
+        link = self.up.pop(node, None)
+        if link is not None:
+            self._redial.lost(node, now)
+            effects = [Close(link, text), Down(node, link, text, "disconnect")]
+        elif node in self._pending:
+            effects = self._give_up(node, text, now)
+        if for_good:
+            self._redial.left(node)
+        return effects
 
     def refused(self, node: str, attempt: int | None) -> list[Effect]:
         """Our attempt was answered NOK: the peer's own one is on its way, and what waits here waits for that."""
@@ -209,23 +248,34 @@ class Peers(Generic[L]):
             self._pending[node].attempt = None
         return []
 
-    def failed(self, node: str, attempt: int | None, reason: str) -> list[Effect]:
+    def failed(self, node: str, attempt: int | None, text: str, now: float) -> list[Effect]:
         """Our attempt came to nothing."""
-        return self._give_up(node, reason) if self.confirm(node, attempt) else []
+        return self._give_up(node, text, now) if self.confirm(node, attempt) else []
+
+    @property
+    def pending(self) -> list[str]:
+        """The nodes to which a connection is being made."""
+        return list(self._pending)
 
     def next_timer(self) -> float | None:
         """When `handle_timer` is to be called, if at all."""
-        return min((pending.deadline for pending in self._pending.values()), default=None)
+        deadlines = [pending.deadline for pending in self._pending.values()]
+        dial = self._redial.next_dial(self._pending)
+        return min(deadlines if dial is None else [*deadlines, dial], default=None)
 
     def handle_timer(self, now: float) -> list[Effect]:
-        """Give up what took too long."""
+        """Give up what took too long, and dial those again that are to stay connected."""
         late = [node for node, pending in self._pending.items() if pending.deadline <= now]
-        reason = f"no connection within {self._connect_time:g} s"
-        return [effect for node in late for effect in self._give_up(node, reason)]
+        text = f"no connection within {self._connect_time:g} s"
+        effects = [effect for node in late for effect in self._give_up(node, text, now)]
+        for node in self._redial.due(now, self._pending):
+            effects += self.connect(node, now)
+        return effects
 
-    def _give_up(self, node: str, reason: str) -> list[Effect]:
+    def _give_up(self, node: str, text: str, now: float) -> list[Effect]:
         pending = self._pending.pop(node)
-        return [*_drop(pending), Undelivered(node, pending.waiting, reason)]
+        self._redial.failed(node, text, now)
+        return [*_drop(pending), Undelivered(node, pending.waiting, text)]
 
 
 def _drop(pending: _Pending) -> Iterator[Drop]:

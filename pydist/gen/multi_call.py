@@ -9,7 +9,8 @@ from pydist.gen.calls import calling_self, cast, is_self
 from pydist.gen.request_ids import RequestIds, send_request
 from pydist.message import Request
 from pydist.messaging import acting
-from pydist.primitives import node_name, nodes
+from pydist.net_kernel import nodes
+from pydist.primitives import node_name
 
 R = TypeVar("R")
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pydist.core.connection import Connection
-from pydist.errors import DecodeError, EncodeError, FrameTooLarge, WireError
+from pydist.errors import DecodeError, EncodeError, FrameTooLarge, TickTimeout, WireError
 from pydist.terms import Pid
 from pydist.wire.control import Exit, Incoming, Link, Messages, Send
 from pydist.wire.framing import TICK
@@ -119,9 +119,9 @@ def test_no_tick_is_sent_when_something_was_written_or_waits() -> None:
 
 def test_a_peer_that_says_nothing_is_given_up() -> None:
     a, _ = pair()
-    for _ in range(3):
-        a.handle_timer(a.next_timer())
-    with pytest.raises(WireError, match="nothing heard for 60 s"):
+    told = [a.handle_timer(a.next_timer()) for _ in range(4)]
+    assert told == [False, False, False, True]
+    with pytest.raises(TickTimeout, match="nothing heard for 60 s"):
         a.handle_timer(a.next_timer())
 
 

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pydist.core.peers import Close, Connect, Decision, Down, Drop, Effect, Peers, Undelivered, Up
+from pydist.core.redial import Redial
 from pydist.errors import ConnectionFull, EncodeError
 from pydist.terms import Pid
 from pydist.wire.codec import Encoded, Encoder
@@ -19,7 +20,7 @@ LINK = Link(Pid("b@h", 1, 1), Pid("a@h", 2, 1))
 
 
 def table(me: str = "b@h") -> Peers[str]:
-    return Peers(me)
+    return Peers(me, Redial(lambda: 0.0))
 
 
 def dialling(me: str = "b@h", node: str = "a@h") -> Peers[str]:
@@ -63,19 +64,19 @@ def test_what_cannot_be_sent_raises_at_once_and_asks_for_nothing() -> None:
 
 
 def test_what_waits_is_limited() -> None:
-    peers = Peers[str]("b@h", waiting_limit=1000)
+    peers = Peers[str]("b@h", Redial(lambda: 0.0), waiting_limit=1000)
     peers.send("a@h", Send(Pid("a@h", 2, 1), b"x" * 500), 0.0)
     with pytest.raises(ConnectionFull, match="wait for the connection to a@h, the limit is 1000"):
         peers.send("a@h", Send(Pid("a@h", 2, 1), b"x" * 500), 0.0)
 
 
 def test_only_messages_find_too_much_waiting() -> None:
-    peers = Peers[str]("b@h", waiting_limit=1000)
+    peers = Peers[str]("b@h", Redial(lambda: 0.0), waiting_limit=1000)
     peers.send("a@h", Send(Pid("a@h", 2, 1), b"x" * 700), 0.0)
     gone = Exit(Pid("b@h", 1, 1), Pid("a@h", 2, 1), None)
     peers.send("a@h", gone, 0.0)
     peers.send("a@h", LINK, 0.0)
-    _, undelivered = peers.failed("a@h", 1, "no route")
+    _, undelivered = peers.failed("a@h", 1, "no route", 0.0)
     assert isinstance(undelivered, Undelivered)
     assert [type(signal) for signal in undelivered.waiting] == [Send, Exit, Link]
 
@@ -84,7 +85,7 @@ def test_only_messages_find_too_much_waiting() -> None:
 def test_what_is_larger_than_all_that_may_wait_raises_at_once_and_asks_for_nothing(kind: type[Send | Exit]) -> None:
     large = bytes(1000)
     signal = Send(LINK.target, large) if kind is Send else Exit(LINK.source, LINK.target, large)
-    peers = Peers[str]("b@h", waiting_limit=1000)
+    peers = Peers[str]("b@h", Redial(lambda: 0.0), waiting_limit=1000)
     with pytest.raises(EncodeError, match=r"a message or reason of 1\d+ bytes is too large to send"):
         peers.send("a@h", signal, 0.0)
     assert peers.next_timer() is None
@@ -94,8 +95,8 @@ def test_what_is_larger_than_all_that_may_wait_raises_at_once_and_asks_for_nothi
 def test_a_failed_attempt_gives_back_what_waited() -> None:
     peers = dialling()
     peers.send("a@h", LINK, 0.0)
-    assert peers.failed("a@h", 1, "no route") == [Drop(1), Undelivered("a@h", [LINK], "no route")]
-    assert peers.failed("a@h", 1, "again") == []
+    assert peers.failed("a@h", 1, "no route", 0.0) == [Drop(1), Undelivered("a@h", [LINK], "no route")]
+    assert peers.failed("a@h", 1, "again", 0.0) == []
     assert peers.connect("a@h", 0.0) == [Connect("a@h", 2)]
 
 
@@ -127,7 +128,7 @@ def test_of_two_attempts_that_of_the_greater_name_survives_there() -> None:
     peers.send("c@h", LINK, 0.0)
     assert peers.decide("c@h") == Decision(Status.OK_SIMULTANEOUS, None, (Drop(1),))
     assert peers.connected("c@h", "theirs") == [Up("c@h", "theirs", [LINK])]
-    assert peers.failed("c@h", 1, "dropped") == []
+    assert peers.failed("c@h", 1, "dropped", 0.0) == []
 
 
 def test_names_are_compared_as_they_are_written() -> None:
@@ -165,7 +166,7 @@ def test_a_peer_that_dials_again_replaces_the_old_connection_which_is_torn_down_
         Down("a@h", "old", "replaced by the peer"),
         Up("a@h", "new", []),
     ]
-    assert peers.disconnected("a@h", "old", "closed") == []
+    assert peers.disconnected("a@h", "old", "closed", 0.0) == []
     assert peers.up == {"a@h": "new"}
 
 
@@ -173,7 +174,7 @@ def test_a_connection_newer_than_the_question_is_not_replaced() -> None:
     peers = table()
     peers.connected("a@h", "old")
     decision = peers.decide("a@h")
-    peers.disconnected("a@h", "old", "lost")
+    peers.disconnected("a@h", "old", "lost", 0.0)
     peers.connect("a@h", 0.0)
     peers.connected("a@h", "newer", attempt=1)
     assert peers.connected("a@h", "late", replaces=decision.replaces) == [
@@ -186,7 +187,7 @@ def test_an_answer_that_comes_while_we_dial_again_takes_the_place_of_our_attempt
     peers = table()
     peers.connected("a@h", "old")
     decision = peers.decide("a@h")
-    peers.disconnected("a@h", "old", "lost")
+    peers.disconnected("a@h", "old", "lost", 0.0)
     peers.send("a@h", LINK, 0.0)
     assert peers.connected("a@h", "theirs", replaces=decision.replaces) == [Drop(1), Up("a@h", "theirs", [LINK])]
 
@@ -201,8 +202,8 @@ def test_only_an_attempt_that_still_counts_is_confirmed() -> None:
 def test_a_lost_connection_goes_down_once() -> None:
     peers = table()
     peers.connected("a@h", "link")
-    assert peers.disconnected("a@h", "link", "closed") == [Down("a@h", "link", "closed")]
-    assert peers.disconnected("a@h", "link", "closed") == []
+    assert peers.disconnected("a@h", "link", "closed", 0.0) == [Down("a@h", "link", "closed")]
+    assert peers.disconnected("a@h", "link", "closed", 0.0) == []
     assert peers.up == {}
 
 
@@ -226,7 +227,7 @@ class World:
     """Two nodes; `run` lets one thing happen that may happen next."""
 
     def __init__(self) -> None:
-        self.peers = {name: Peers[Wire](name) for name in ("a@h", "b@h")}
+        self.peers = {name: Peers[Wire](name, Redial(lambda: 0.0)) for name in ("a@h", "b@h")}
         self.wires: list[Wire] = []
         self.told: dict[str, list[str]] = {"a@h": [], "b@h": []}
 
@@ -262,9 +263,9 @@ class World:
 
     def lose(self, me: str, wire: Wire) -> None:
         wire.closed.add(me)
-        self.perform(me, self.peers[me].disconnected(other(me), wire, "lost"))
+        self.perform(me, self.peers[me].disconnected(other(me), wire, "lost", 0.0))
         if me == wire.dialler:
-            self.perform(me, self.peers[me].failed(other(me), wire.attempt, "lost"))
+            self.perform(me, self.peers[me].failed(other(me), wire.attempt, "lost", 0.0))
 
     def shake(self, wire: Wire, step: str, value: Any) -> None:
         me = wire.dialler if step == "status" else wire.acceptor

@@ -99,7 +99,7 @@ async def test_what_other_nodes_publish_is_known_until_they_say_otherwise_or_go(
         cast(DIRECTORY, Table(A, ()))
         seen += [await known(), await receive(PublicationGone)]
         cast(DIRECTORY, Table(A, (publication(A, "s2"),)))
-        send(DIRECTORY, NodeDown(A.name, "closed"))
+        send(DIRECTORY, NodeDown(A.name, "connection_closed"))
         return [*seen, await known(), await receive(PublicationGone)]
 
     gone = PublicationGone("the publisher at a@127.0.0.1 is gone")

@@ -145,7 +145,7 @@ async def the_node() -> None:
     assert_type(nodes(), list[str])
     monitor_nodes(True)
     assert_type((await receive(NodeUp)).node, str)
-    assert_type((await receive(NodeDown)).reason, Any)
+    assert_type((await receive(NodeDown)).text, str)
     system_monitor(long_schedule=0.5, long_message_queue=(10, 1000), dead_letters=True)
     assert_type((await receive(LongSchedule)).seconds, float)
     assert_type((await receive(DeadLetter)).reason, str)
