@@ -173,7 +173,7 @@ async def test_a_silent_network_is_noticed_by_the_net_tick() -> None:
 
     await until(later)
     reason = "nothing heard for 0.1 s (net_ticktime)"
-    assert a.story == [("connected", "b@h"), ("disconnected", "b@h", reason)]
+    assert a.story == [("connected", "b@h"), "suspected", ("disconnected", "b@h", reason)]
 
 
 async def test_a_busy_peer_collects_until_it_is_full_and_goes_on_when_there_is_room() -> None:
