@@ -119,6 +119,7 @@ typedef struct {
     const unsigned char *at;
     const unsigned char *end;
     Decoder *decoder;
+    size_t size; /* of all there is to read */
 } Reader;
 
 /* One term, as a new reference; `room` is how many arrays and maps may still begin inside each other. */
@@ -132,6 +133,9 @@ PyObject *read_list(Reader *reader, size_t count, int room);
 
 /* Past the head of an array, `*count` being its length; 0 where there is none, and nothing is read then. */
 int read_array_head(Reader *reader, size_t *count);
+
+/* Whether there can be as many items, of `bytes` bytes each at least; false with an exception. */
+bool can_hold(const Reader *reader, size_t count, size_t bytes);
 
 /* Whether a head of a tuple, set or message comes next. */
 bool at_head(const Reader *reader);

@@ -69,11 +69,19 @@ read_array_head(Reader *reader, size_t *count)
     else if ((first != 0xDC && first != 0xDD) || !read_size(&ahead, first == 0xDC ? 2 : 4, count)) {
         return 0;
     }
-    if (*count > bytes_left(&ahead)) {
-        return 0;
-    }
     *reader = ahead;
     return 1;
+}
+
+bool
+can_hold(const Reader *reader, size_t count, size_t bytes)
+{
+    size_t most = reader->size / bytes;
+    if (count > most) {
+        PyErr_Format(PyExc_ValueError, "%zu exceeds max_%s_len(%zu)", count, bytes == 1 ? "array" : "map", most);
+        return false;
+    }
+    return count <= bytes_left(reader) / bytes || cut_short() != NULL;
 }
 
 /* -- collections */
@@ -162,8 +170,8 @@ read_dict(Reader *reader, size_t count, int room)
     if (room == 0) {
         return nests_too_deep();
     }
-    if (count > bytes_left(reader) / 2) {
-        return cut_short();
+    if (!can_hold(reader, count, 2)) {
+        return NULL;
     }
     PyObject *dict = PyDict_New();
     for (size_t i = 0; dict != NULL && i < count; i++) {
@@ -263,6 +271,9 @@ read_array(Reader *reader, int room)
     }
     if (room == 0) {
         return nests_too_deep();
+    }
+    if (!can_hold(reader, count, 1)) {
+        return NULL;
     }
     return count > 0 && at_head(reader) ? read_headed(reader, count - 1, room - 1)
                                         : read_list(reader, count, room - 1);

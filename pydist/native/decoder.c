@@ -161,7 +161,7 @@ decoder_decode(Decoder *self, PyObject *data)
         fail_to_decode();
         return NULL;
     }
-    Reader reader = {view.buf, (const unsigned char *)view.buf + view.len, self};
+    Reader reader = {view.buf, (const unsigned char *)view.buf + view.len, self, (size_t)view.len};
     PyObject *value = read_term(&reader, DEEPEST);
     if (value != NULL && bytes_left(&reader) > 0) {
         Py_CLEAR(value);

@@ -128,7 +128,7 @@ take_run(Fields *fields, Reader *reader)
         return;
     }
     *reader = ahead;
-    take(fields, read_list(reader, count, DEEPEST));
+    take(fields, can_hold(reader, count, 1) ? read_list(reader, count, DEEPEST) : NULL);
 }
 
 static PyObject *
@@ -233,6 +233,9 @@ read_signal_array(Reader *reader)
         return read_term(reader, DEEPEST); /* no signal, whatever it is */
     }
     *reader = ahead;
+    if (!can_hold(reader, count, 1)) {
+        return NULL;
+    }
     bool run = count == 3 && *reader->at == SEND;
     return read_list(reader, count, run ? DEEPEST + 1 : DEEPEST);
 }
@@ -287,7 +290,7 @@ read_frame(SignalReader *self, Reader *reader)
         return no_frame(reader);
     }
     *reader = ahead;
-    PyObject *signals = PyList_New(0);
+    PyObject *signals = can_hold(reader, count, 1) ? PyList_New(0) : NULL;
     for (size_t i = 0; signals != NULL && i < count; i++) {
         PyObject *signal = read_signal(self, reader);
         if (signal == NULL || PyList_Append(signals, signal) < 0) {
@@ -309,7 +312,7 @@ reader_read(SignalReader *self, PyObject *frame)
     if (PyObject_GetBuffer(frame, &view, PyBUF_SIMPLE) < 0) {
         return NULL;
     }
-    Reader reader = {view.buf, (const unsigned char *)view.buf + view.len, self->decoder};
+    Reader reader = {view.buf, (const unsigned char *)view.buf + view.len, self->decoder, (size_t)view.len};
     PyObject *signals = read_frame(self, &reader);
     if (signals == NULL) {
         fail_to_decode();
