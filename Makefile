@@ -7,7 +7,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench
+.PHONY: help run test check bench fuzz
 
 help: ## show the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,11 @@ check: $(INSTALLED) ## check format, lint, types and the import law
 bench: $(INSTALLED) ## measure pydist, and the BEAM beside it where erl is there
 	@.ci/packages erl:erlang-base || echo "pydist: going on without the BEAM" >&2
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+fuzz: ## let atheris look for bytes that harm what reads them; or for one target, as in ARGS='terms -max_total_time=600'
+	@test -x .venv-fuzz/bin/python || $(PYTHON) -m venv .venv-fuzz
+	@.venv-fuzz/bin/python -m pip install --quiet --disable-pip-version-check 'atheris>=3' --editable .
+	@.venv-fuzz/bin/python -m fuzz $(ARGS)
 
 # In setuptools' "compat" mode the checkout is found by a plain path, which type checkers can follow.
 # A .venv without pip is one that was begun and not finished, or whose Python is gone: it is made anew.
