@@ -49,7 +49,7 @@ def send(target: Pid[M] | Alias | str | RegisteredName, message: M, *, priority:
         target: a pid, an alias, a name on this node, or `(name, node)`.
         message: any value; for another node one that can cross the wire.
         priority: put it before all ordinary messages, if `target` is an alias whose owner has made it for that (see
-            `alias`) and lives on this node; otherwise it changes nothing.
+            `alias`); otherwise it changes nothing.
 
     Raises:
         UnknownName: nobody on this node has the name.

@@ -19,13 +19,14 @@ from pydist.core.cookies import Cookies
 from pydist.core.crossings import Crossings
 from pydist.core.handshake import SETUP_TIME
 from pydist.core.ticker import INTENSITY, NET_TICKTIME
+from pydist.credit import Ledger
 from pydist.env import Env
 from pydist.errors import ConnectionFull, TickTimeout, WireError
 from pydist.flusher import Flusher
 from pydist.gates import Gate
 from pydist.own_log import log
 from pydist.terms import NodeDownReason
-from pydist.wire.control import Ask, Incoming, Send, SendAlias, SendName, Signal
+from pydist.wire.control import MESSAGES, Incoming, Signal
 from pydist.wire.framing import FRAME_LIMIT
 from pydist.wire.handshake import Flag, Identity
 
@@ -110,6 +111,8 @@ class Peer(asyncio.Protocol):
         """True while more than `busy_limit` waits in the transport. Output then waits in the outbox."""
         self.takes_requests = Flag.REQUESTS in identity.flags
         """Whether a request can cross as one signal."""
+        self.takes_urgent = Flag.PRIORITY in identity.flags
+        """Whether it knows of messages with priority."""
         self._settings = settings
         self._owner = owner
         self._flusher = flusher
@@ -134,6 +137,10 @@ class Peer(asyncio.Protocol):
         )
         self.crossings = Crossings()
         """The owner's notes of what crosses this connection."""
+        self.ledger = Ledger(self.send, gives=Flag.CREDIT in identity.flags)
+        """The owner's notes of how much may be sent, both ways."""
+        self.bounds = self.ledger.credit.left
+        """How many more messages the peer's processes take; empty where none of them has a bound."""
         self._outbox = self.connection.outbox
         self._ticker = self.connection.ticker
         self._timer: asyncio.TimerHandle | None = None
@@ -166,7 +173,7 @@ class Peer(asyncio.Protocol):
         if not self.up:
             return
         if self._outbox.size > self._crowded_above:
-            self._crowd(capped=isinstance(signal, Send | SendName | SendAlias | Ask))
+            self._crowd(capped=isinstance(signal, MESSAGES))
         self.connection.send(signal)
         if not self._flush_due:
             self._flush_due = True
@@ -270,6 +277,8 @@ class Peer(asyncio.Protocol):
         self.up = False
         self._stop_timer()
         close()
+        self.gate.open()
+        self.ledger.close()
 
     def _linger(self) -> None:
         """Let the transport write what it holds, but not wait for ever for a peer that does not read."""

@@ -14,6 +14,7 @@ import attrs
 
 from pydist.core.crossings import Crossings
 from pydist.core.relations import Target
+from pydist.credit import Ledger, address_of
 from pydist.dead_letters import DeadReason
 from pydist.errors import EncodeError, PydistError
 from pydist.own_log import log
@@ -61,6 +62,9 @@ class Router:
             control.Demonitor: self._demonitor,
             control.MonitorExit: self._monitor_exit,
             control.Ask: self._ask,
+            control.SendUrgent: self._urgent_message,
+            control.Grant: self._grant,
+            control.Unbounded: self._unbounded,
         }
 
     # -- outward: from a local process
@@ -72,6 +76,8 @@ class Router:
             self._connections.send_later(target.node, control.Send(target, message))
         elif target.creation == peer.identity.creation:
             peer.send_message(target.number, message)
+            if peer.bounds:
+                peer.ledger.spend(target.number, self._runtime.scheduler.current)
         else:
             self._runtime.dead_letter(target, message, "incarnation")
 
@@ -79,10 +85,10 @@ class Router:
         """A message to a name."""
         self._send(target[1], control.SendName(target[0], message))
 
-    def send_alias(self, target: Alias, message: Any) -> None:
-        """A message to an alias; the reply to a request ends it."""
+    def send_alias(self, target: Alias, message: Any, *, urgent: bool = False) -> None:
+        """A message to an alias; the reply to a request ends it. `urgent`: it asks for priority."""
         node = target.pid.node
-        self._send(node, control.SendAlias(target, message))
+        self._send(node, control.SendUrgent(target, message) if urgent else control.SendAlias(target, message))
         peer = self._up.get(node)
         if peer is not None and target.ref in peer.crossings.asked:
             self._unwatch(peer.crossings.asked.pop(target.ref), target.ref)
@@ -142,7 +148,7 @@ class Router:
     def would_hold(self, target: Target) -> bool:
         """Whether who sends to `target` now is held at its next await."""
         peer = self._up.get(target.node if isinstance(target, Pid) else target[1])
-        return peer is not None and peer.is_crowded()
+        return peer is not None and (peer.is_crowded() or peer.ledger.credit.is_out(address_of(_bare(target))))
 
     def trouble(self, node: str) -> str | None:
         """Why no connection to `node` could be made, if the last try failed."""
@@ -165,8 +171,19 @@ class Router:
         if target is not None and not peer.connection.reaches(target):
             self._refuse(peer.identity.node, signal, NOPROC)  # a process of that node's earlier life
             return
+        if isinstance(signal, control.SendUrgent) and not peer.takes_urgent:
+            signal = control.SendAlias(signal.alias, signal.message)
         peer.send(signal)
         self._note(peer.crossings, signal)
+        if peer.bounds:
+            self._spend(peer.ledger, signal)
+
+    def _spend(self, ledger: Ledger, signal: Signal) -> None:
+        match signal:
+            case control.Send(target) | control.SendName(target) | control.Ask(_, target):
+                ledger.spend(address_of(target), self._runtime.scheduler.current)
+            case _:
+                pass
 
     def _note(self, crossings: Crossings, signal: Signal) -> None:
         """Enter into the table what crosses with this signal, and strike out what ends with it."""
@@ -254,7 +271,6 @@ class Router:
 
     def disconnected(self, peer: Peer) -> None:
         """The connection is lost: its links and monitors end with `NOCONNECTION`."""
-        peer.gate.open()
         crossings, peer.crossings = peer.crossings, Crossings()
         find = self._runtime.process
         for local, remote in crossings.links:
@@ -272,26 +288,40 @@ class Router:
         """A signal of `peer`."""
         self._inward[type(signal)](peer, signal)
 
-    def _messages(self, _peer: Peer, run: control.Messages) -> None:
+    def _messages(self, peer: Peer, run: control.Messages) -> None:
         runtime = self._runtime
         process = runtime.table.get(run.number)
         if process is not None:
             process.deliver_all(run.messages)
+            if process.bound is not None:
+                peer.ledger.received(run.number, process, len(run.messages))
             return
         nobody = Pid(runtime.node, run.number, runtime.creation)
         for message in run.messages:
             runtime.dead_letter(nobody, message, "noproc")
 
-    def _named_message(self, _peer: Peer, signal: control.SendName) -> None:
+    def _named_message(self, peer: Peer, signal: control.SendName) -> None:
         process = self._runtime.names.holder(signal.name)
         if process is not None:
             process.deliver(signal.message)
+            if process.bound is not None:
+                peer.ledger.received(signal.name, process, 1)
         else:
             self._runtime.dead_letter((signal.name, self._runtime.node), signal.message, "unknown_name")
 
     def _alias_message(self, peer: Peer, signal: control.SendAlias) -> None:
         peer.crossings.asking.pop(signal.alias.ref, None)
         self._runtime.send(signal.alias, signal.message)
+
+    def _urgent_message(self, peer: Peer, signal: control.SendUrgent) -> None:
+        peer.crossings.asking.pop(signal.alias.ref, None)
+        self._runtime.send_urgently(signal.alias, signal.message)
+
+    def _grant(self, peer: Peer, signal: control.Grant) -> None:
+        peer.ledger.granted(address_of(signal.source), signal.more)
+
+    def _unbounded(self, peer: Peer, signal: control.Unbounded) -> None:
+        peer.ledger.unbounded(address_of(signal.source))
 
     def _link(self, peer: Peer, signal: control.Link) -> None:
         process = self._runtime.process(signal.target)
@@ -332,6 +362,8 @@ class Router:
         if asked is not None:
             peer.crossings.asked[signal.ref] = asked.pid
             asked.deliver(signal.message)
+            if asked.bound is not None:
+                peer.ledger.received(address_of(signal.target), asked, 1)
         else:
             target = signal.target
             nobody = target if isinstance(target, Pid) else (target, self._runtime.node)
@@ -374,7 +406,7 @@ def _address(node: str, signal: Signal) -> Destination | None:
             return target
         case control.SendName(name):
             return name, node
-        case control.SendAlias(alias):
+        case control.SendAlias(alias) | control.SendUrgent(alias):
             return alias
         case control.Ask(_, target):
             return target if isinstance(target, Pid) else (target, node)
@@ -384,8 +416,8 @@ def _address(node: str, signal: Signal) -> Destination | None:
 
 def _target(signal: Signal) -> Pid | None:
     """The process of the peer's that a signal is for, if it is for one."""
-    if isinstance(signal, control.SendAlias):
+    if isinstance(signal, control.SendAlias | control.SendUrgent):
         return signal.alias.pid
-    if isinstance(signal, control.SendName):
+    if isinstance(signal, control.SendName | control.Grant | control.Unbounded):
         return None
     return signal.target if isinstance(signal.target, Pid) else None

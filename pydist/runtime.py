@@ -208,10 +208,12 @@ class Runtime(ProcessTable[Process]):
             process.admit(message)
 
     def send_urgently(self, target: Alias, message: Any) -> None:
-        """Send a message that asks for priority: it has none on other nodes, which are not told."""
+        """Send a message that asks for priority."""
         process = self.process(target.pid)
         if process is not None:
             process.deliver_alias(target.ref, message, True)
+        elif not self.is_local(target.pid):
+            self.outward.send_alias(target, message, urgent=True)
         else:
             self._send_alias(target, message)
 

@@ -34,6 +34,9 @@ DEMONITOR: Final = 21
 MONITOR_EXIT: Final = 22
 ASK: Final = 23
 # 30 and up are kept for remote spawns.
+GRANT: Final = 40
+UNBOUNDED: Final = 41
+SEND_URGENT: Final = 42
 
 
 @attrs.frozen
@@ -145,6 +148,29 @@ class Ask:
     message: Any
 
 
+@attrs.frozen
+class SendUrgent:
+    """As :class:`SendAlias`, and goes before all ordinary messages, if the alias was made for that."""
+
+    alias: Alias
+    message: Any
+
+
+@attrs.frozen
+class Grant:
+    """`source`, a process or a name of the sending node, takes `more` messages than were granted before."""
+
+    source: Pid | str
+    more: int
+
+
+@attrs.frozen
+class Unbounded:
+    """Messages to `source` are counted no longer; it may be dead."""
+
+    source: Pid | str
+
+
 @attrs.define
 class Messages:
     """A run of messages to one process, as received. Made once for each run: left unfrozen because that is faster."""
@@ -171,7 +197,21 @@ for _each in (
     quicken(_each)
 
 Signal: TypeAlias = (
-    Send | SendName | SendAlias | Link | Unlink | UnlinkAck | Exit | ExitTo | Monitor | Demonitor | MonitorExit | Ask
+    Send
+    | SendName
+    | SendAlias
+    | Link
+    | Unlink
+    | UnlinkAck
+    | Exit
+    | ExitTo
+    | Monitor
+    | Demonitor
+    | MonitorExit
+    | Ask
+    | SendUrgent
+    | Grant
+    | Unbounded
 )
 """What can be sent."""
 
@@ -188,6 +228,9 @@ Incoming: TypeAlias = (
     | Demonitor
     | MonitorExit
     | Ask
+    | SendUrgent
+    | Grant
+    | Unbounded
 )
 """What can arrive: as :data:`Signal`, with runs in place of single messages."""
 
@@ -261,11 +304,14 @@ _WITHOUT_TERM: Final[dict[type, Callable[[Any], list[int | str]]]] = {
     UnlinkAck: lambda s: [UNLINK_ACK, s.source.number, s.target.number, s.id],
     Monitor: lambda s: [MONITOR, s.source.number, _address(s.target), s.ref.number],
     Demonitor: lambda s: [DEMONITOR, s.source.number, _address(s.target), s.ref.number],
+    Grant: lambda s: [GRANT, _address(s.source), s.more],
+    Unbounded: lambda s: [UNBOUNDED, _address(s.source)],
 }
 
 _BEFORE_TERM: Final[dict[type, Callable[[Any], list[int | str]]]] = {
     SendName: lambda s: [SEND_NAME, s.name],
     SendAlias: lambda s: [SEND_ALIAS, s.alias.pid.number, s.alias.ref.number],
+    SendUrgent: lambda s: [SEND_URGENT, s.alias.pid.number, s.alias.ref.number],
     Exit: lambda s: [EXIT, s.source.number, s.target.number],
     ExitTo: lambda s: [EXIT_TO, s.source.number, s.target.number],
     MonitorExit: lambda s: [MONITOR_EXIT, _address(s.source), s.target.number, s.ref.number],
@@ -273,9 +319,13 @@ _BEFORE_TERM: Final[dict[type, Callable[[Any], list[int | str]]]] = {
 }
 
 
+MESSAGES: Final = (Send, SendName, SendAlias, SendUrgent, Ask)
+"""The signals that are messages."""
+
+
 def term_of(signal: Signal) -> Any:
     """The message or reason that the signal carries. Only for those of which :func:`carries_term` is true."""
-    return signal.message if isinstance(signal, Send | SendName | SendAlias | Ask) else signal.reason  # type: ignore[union-attr]  # see above
+    return signal.message if isinstance(signal, MESSAGES) else signal.reason  # type: ignore[union-attr]  # see above
 
 
 def carries_term(signal: Signal) -> bool:
@@ -295,7 +345,7 @@ def snapshot(signal: Signal, encoder: Encoder) -> tuple[Signal, int]:
     if not carries_term(signal):
         return signal, _OVERHEAD
     encoded = Encoded(encoder.encode(term_of(signal)))
-    field = "message" if isinstance(signal, Send | SendName | SendAlias | Ask) else "reason"
+    field = "message" if isinstance(signal, MESSAGES) else "reason"
     frozen = attrs.evolve(cast("Any", signal), **{field: encoded})
     return cast("Signal", frozen), _OVERHEAD + len(encoded.data)
 
@@ -329,6 +379,9 @@ class PureSignalReader:
         def to_alias(pid: Pid, ref: Ref, message: Any) -> SendAlias:
             return SendAlias(Alias(pid, ref), message)
 
+        def to_alias_urgently(pid: Pid, ref: Ref, message: Any) -> SendUrgent:
+            return SendUrgent(Alias(pid, ref), message)
+
         # What makes the signal, and what reads each of its fields.
         self._layouts: dict[int, tuple[Callable[..., Incoming], tuple[Callable[[Any], Any], ...]]] = {
             SEND: (Messages, (_number, _run)),
@@ -343,6 +396,9 @@ class PureSignalReader:
             DEMONITOR: (Demonitor, (peer.pid, local.address, peer.ref)),
             MONITOR_EXIT: (MonitorExit, (peer.address, local.pid, local.ref, _term)),
             ASK: (Ask, (peer.pid, local.address, peer.ref, _term)),
+            SEND_URGENT: (to_alias_urgently, (local.pid, local.ref, _term)),
+            GRANT: (Grant, (peer.address, _number)),
+            UNBOUNDED: (Unbounded, (peer.address,)),
         }
 
     def read(self, frame: bytes) -> list[Incoming]:

@@ -53,10 +53,12 @@ class Flag(enum.IntFlag):
     """Of itself alone: a node that is no member of the cluster, for those that count its members."""
     REQUESTS = 32
     """The signal ASK."""
+    PRIORITY = 64
+    """The signal SEND_URGENT."""
 
 
 MANDATORY: Final = Flag.SIGNALS
-OFFERED: Final = Flag.SIGNALS | Flag.REQUESTS
+OFFERED: Final = Flag.SIGNALS | Flag.REQUESTS | Flag.CREDIT | Flag.PRIORITY
 """What a node of this program can do."""
 _VERSION_1: Final = Flag.SIGNALS
 

@@ -14,6 +14,7 @@ from pydist.wire.control import (
     Demonitor,
     Exit,
     ExitTo,
+    Grant,
     Home,
     Incoming,
     Link,
@@ -23,8 +24,10 @@ from pydist.wire.control import (
     Send,
     SendAlias,
     SendName,
+    SendUrgent,
     Signal,
     SignalReader,
+    Unbounded,
     Unlink,
     UnlinkAck,
     snapshot,
@@ -52,11 +55,16 @@ SIGNALS: list[tuple[Signal, str]] = [
     (MonitorExit("echo", Q, B.ref(9), None), "9516a46563686f0809c0"),
     (Ask(P, Q, A.ref(9), 5), "951707080905"),
     (Ask(P, "echo", A.ref(9), 5), "951707a46563686f0905"),
+    (Grant(P, 300), "932807cd012c"),
+    (Grant("echo", 0), "9328a46563686f00"),
+    (Unbounded(P), "922907"),
+    (Unbounded("echo"), "9229a46563686f"),
+    (SendUrgent(Alias(Q, B.ref(9)), 5), "942a080905"),
 ]
 
 
 def read(*arrays: bytes) -> list[Incoming]:
-    return SignalReader(B, A).read(bytes((0x90 | len(arrays),)) + b"".join(arrays))
+    return SignalReader(B, A).read(b"\xdc" + len(arrays).to_bytes(2, "big") + b"".join(arrays))
 
 
 @pytest.mark.parametrize(("signal", "hexadecimal"), SIGNALS)

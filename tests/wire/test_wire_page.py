@@ -43,6 +43,11 @@ SIGNALS: Final[dict[str, Signal]] = {
     "`MONITOR_EXIT` of the name `echo` with None": control.MonitorExit("echo", Q, HIS, None),
     "`ASK` of 5": control.Ask(P, Q, HERS, 5),
     "`ASK` of 5, of the name `echo`": control.Ask(P, "echo", HERS, 5),
+    "`GRANT` of 300": control.Grant(P, 300),
+    "`GRANT` of 0, for the name `echo`": control.Grant("echo", 0),
+    "`UNBOUNDED`": control.Unbounded(P),
+    "`UNBOUNDED` of the name `echo`": control.Unbounded("echo"),
+    "`SEND_URGENT` of 5": control.SendUrgent(Alias(Q, HIS), 5),
 }
 
 
