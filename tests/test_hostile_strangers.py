@@ -9,7 +9,7 @@ import resource
 import socket
 import sys
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -167,7 +167,7 @@ async def test_many_that_say_hello_and_nothing_else_do_not_keep_a_node_out(
 
 
 @contextmanager
-def file_descriptors(more: int) -> Iterator[None]:
+def file_descriptors(more: int) -> Generator[None]:
     """No more than `more` of them can be opened inside."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (len(list(Path("/proc/self/fd").iterdir())) + more, hard))
