@@ -9,14 +9,14 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextlib import suppress
 from typing import Any, Final, TypeVar, TypeVarTuple, cast
 
 from pydist import epmd_client
 from pydist.cluster import Cluster
+from pydist.cookie_jar import CookieJar
 from pydist.core.busy_wait import BUSY_WAIT
-from pydist.core.cookies import Cookies
 from pydist.core.redial import AutoConnect
 from pydist.core.ticker import INTENSITY, NET_TICKTIME
 from pydist.env import Env, real_env
@@ -55,7 +55,12 @@ class Node:
     Args:
         name: name@host. The node listens at that host's address, and is found through the port mapper there. None for a
             node without distribution.
-        cookie: the secret that all nodes of a cluster share; needed with a name.
+        cookie: the secret that all nodes of a cluster share. Without it, it is in the file ~/.pydist.cookie, which is
+            made with a random one where it is missing (Erlang's ~/.erlang.cookie).
+        cookies: cookies for single other nodes, by their names; see `set_cookie`.
+        cookie_file: another file that holds the cookie, on a line; two while the cluster changes it, the new one first.
+            Others may not read it. It is looked at before each handshake.
+        hidden: do not count as a member of the cluster: other nodes leave it out of `nodes()`.
         epmd_port: the port mapper's port; ERL_EPMD_PORT or 4369 by default.
         port: where the node listens; a free one by default.
         net_ticktime: seconds of silence after which a peer is held to be dead; 0.1 at least, and the same on all nodes
@@ -86,6 +91,9 @@ class Node:
         name: str | None = None,
         *,
         cookie: str | None = None,
+        cookies: Mapping[str, str] | None = None,
+        cookie_file: str | os.PathLike[str] | None = None,
+        hidden: bool = False,
         epmd_port: int | None = None,
         port: int = 0,
         net_ticktime: float = NET_TICKTIME,
@@ -102,15 +110,10 @@ class Node:
         env: Env | None = None,
     ) -> None:
         self._name = None if name is None else NodeName.parse(name)
-        if self._name is not None and not cookie:
-            raise NodeStartError(
-                f"the node {name} needs a cookie: a secret that is the same on all nodes of its cluster"
-            )
         if long_schedule is not None and not long_schedule > 0:
             raise NodeStartError(f"long_schedule is a number of seconds above 0, not {long_schedule}")
         self._long_schedule = long_schedule
         self._busy_limit, self._pending_limit = _sizes(busy_limit, pending_limit)
-        self._cookies = Cookies((cookie.encode(),) if cookie else ())
         self._epmd_port = epmd_client.default_port() if epmd_port is None else epmd_port
         self._port = port
         self._liveness = Liveness(
@@ -123,6 +126,8 @@ class Node:
         self._busy_wait = _busy_wait(busy_wait, network)
         self._network = TcpNetwork(allow_public=allow_public) if network is None else network
         self._env = real_env() if env is None else env
+        self._cookies = CookieJar(cookie, cookies, cookie_file, self._env.entropy)
+        self._hidden = hidden
         self._runtime: Runtime | None = None
         self._cluster: Cluster | None = None
         self._listener: Listener | None = None
@@ -143,7 +148,7 @@ class Node:
             NodeNameTaken: a living node of this host has the name.
             PortInUse: another program listens at the port.
             PortMapperError: there is no port mapper, and none could be started.
-            NodeStartError: the address can't be listened at.
+            NodeStartError: the address can't be listened at, or there is no cookie, or not for us alone.
         """
         if self._runtime is not None:
             raise NodeStartError(f"the node {self.name} has been started already")
@@ -151,6 +156,7 @@ class Node:
         if self._name is None:
             self._runtime = self._watched(Runtime(loop))
             return
+        self._cookies.open()
         self._listener = await self._network.listen(self._answer, self._name.host, self._port)
         try:
             self._registration = await self._register(self._name, self._listener.port)
@@ -160,8 +166,8 @@ class Node:
         creation = self._registration.creation
         self._runtime = self._watched(Runtime(loop, self.name, creation))
         settings = Settings(
-            local=Identity(self.name, creation),
-            cookies=lambda: self._cookies,
+            local=Identity(self.name, creation, hidden=self._hidden),
+            cookies=self._cookies,
             env=self._env,
             net_ticktime=self._liveness.net_ticktime,
             intensity=self._liveness.net_tickintensity,
@@ -183,7 +189,7 @@ class Node:
     async def _register(self, name: NodeName, port: int) -> epmd_client.Registration:
         # With the port mapper of this machine, whatever address the node is found at; as `erl` does.
         await epmd_client.ensure_running(port=self._epmd_port)
-        return await epmd_client.register(name.short, port, epmd_port=self._epmd_port)
+        return await epmd_client.register(name.short, port, epmd_port=self._epmd_port, hidden=self._hidden)
 
     async def _stay_registered(self, registration: epmd_client.Registration) -> None:
         """Be found again after the port mapper restarts.
@@ -201,7 +207,9 @@ class Node:
         while True:
             await asyncio.sleep(self._retry_delay)
             with suppress(NodeStartError):
-                return await epmd_client.register(lost.node.name, lost.node.port, epmd_port=self._epmd_port)
+                return await epmd_client.register(
+                    lost.node.name, lost.node.port, epmd_port=self._epmd_port, hidden=self._hidden
+                )
 
     def _answer(self) -> asyncio.Protocol:
         return _TooEarly() if self._cluster is None else self._cluster.door.answer()
@@ -276,6 +284,19 @@ class Node:
         """Send a message from outside any process; see `pydist.send`."""
         self._started().send(target, message)
 
+    def set_cookie(self, node: str, cookie: str | None) -> None:
+        """From the next handshake on, this node and `node` have a cookie of their own (OTP: `erlang:set_cookie/2`).
+
+        Args:
+            node: the name of another node, which has to do the same.
+            cookie: the secret of the two; None for the one that all share.
+
+        Raises:
+            BadNodeName: `node` is no node name.
+            NodeStartError: the cookie is empty.
+        """
+        self._cookies.set(node, cookie)
+
     def _spawn(
         self, function: Callable[..., Coroutine[Any, Any, Any]], args: tuple[Any, ...], name: str | None
     ) -> Process:
@@ -349,6 +370,9 @@ def run(
     *args: *Ts,
     name: str | None = None,
     cookie: str | None = None,
+    cookies: Mapping[str, str] | None = None,
+    cookie_file: str | os.PathLike[str] | None = None,
+    hidden: bool = False,
     epmd_port: int | None = None,
     port: int = 0,
     net_ticktime: float = NET_TICKTIME,
@@ -369,6 +393,9 @@ def run(
         *args: its arguments.
         name: name@host, or None for a node that is alone.
         cookie: the secret of the cluster; this and the rest as `Node` has them.
+        cookies: cookies for single other nodes.
+        cookie_file: a file that holds the cookie; ~/.pydist.cookie without `cookie`.
+        hidden: do not count as a member of the cluster.
         epmd_port: the port mapper's port.
         port: where the node listens.
         net_ticktime: seconds of silence after which a peer is held to be dead.
@@ -389,6 +416,9 @@ def run(
     node = Node(
         name,
         cookie=cookie,
+        cookies=cookies,
+        cookie_file=cookie_file,
+        hidden=hidden,
         epmd_port=epmd_port,
         port=port,
         net_ticktime=net_ticktime,
