@@ -87,11 +87,15 @@ class Router:
 
     def send_alias(self, target: Alias, message: Any, *, urgent: bool = False) -> None:
         """A message to an alias; the reply to a request ends it. `urgent`: it asks for priority."""
-        node = target.pid.node
-        self._send(node, control.SendUrgent(target, message) if urgent else control.SendAlias(target, message))
-        peer = self._up.get(node)
-        if peer is not None and target.ref in peer.crossings.asked:
-            self._unwatch(peer.crossings.asked.pop(target.ref), target.ref)
+        signal = control.SendUrgent(target, message) if urgent else control.SendAlias(target, message)
+        peer = self._up.get(target.pid.node)
+        if peer is None or target.pid.creation != peer.identity.creation:
+            self._send(target.pid.node, signal)
+            return
+        peer.send(signal)
+        asked = peer.crossings.asked.pop(target.ref, None)
+        if asked is not None:
+            self._unwatch(asked, target.ref)
 
     def link(self, source: Process, target: Pid) -> None:
         """A link of `source`, set up at this end already."""
@@ -128,7 +132,12 @@ class Router:
         if peer is None or not peer.takes_requests:
             self._ask_in_parts(source, target, ref, message)
             return
-        self._transmit(peer, control.Ask(source.pid, _bare(target), ref, message))
+        if isinstance(target, Pid) and target.creation != peer.identity.creation:
+            self._refuse(node, control.Ask(source.pid, target, ref, message), NOPROC)
+            return
+        # Written out, as in `send_alias`: calls are in a hurry.
+        peer.send(control.Ask(source.pid, _bare(target), ref, message))
+        peer.crossings.asking[ref] = source.pid
 
     def _ask_in_parts(self, source: Process, target: Target, ref: Ref, message: Any) -> None:
         self.monitor(source, target, ref)
@@ -190,8 +199,6 @@ class Router:
         match signal:
             case control.Monitor(source, _, ref):
                 crossings.monitors[ref] = source
-            case control.Ask(source, _, ref):
-                crossings.asking[ref] = source
             case control.Demonitor(_, _, ref):
                 crossings.drop_monitor(ref)
             case control.MonitorExit(_, _, ref):
@@ -310,8 +317,15 @@ class Router:
             self._runtime.dead_letter((signal.name, self._runtime.node), signal.message, "unknown_name")
 
     def _alias_message(self, peer: Peer, signal: control.SendAlias) -> None:
-        peer.crossings.asking.pop(signal.alias.ref, None)
-        self._runtime.send(signal.alias, signal.message)
+        alias = signal.alias
+        process = self._runtime.process(alias.pid)
+        if process is None:
+            self._runtime.send(alias, signal.message)
+            return
+        if peer.crossings.asking.pop(alias.ref, None) is not None:
+            # The other end knows that the monitor has gone with the reply: nothing is left to be told of it.
+            process.related().monitors.pop(alias.ref, None)
+        process.deliver_alias(alias.ref, signal.message)
 
     def _urgent_message(self, peer: Peer, signal: control.SendUrgent) -> None:
         peer.crossings.asking.pop(signal.alias.ref, None)
