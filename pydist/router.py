@@ -89,10 +89,13 @@ class Router:
         """A message to an alias; the reply to a request ends it. `urgent`: it asks for priority."""
         signal = control.SendUrgent(target, message) if urgent else control.SendAlias(target, message)
         peer = self._up.get(target.pid.node)
-        if peer is None or target.pid.creation != peer.identity.creation:
-            self._send(target.pid.node, signal)
+        if peer is None:
+            self._connections.send_later(target.pid.node, signal)
             return
-        peer.send(signal)
+        if urgent or peer.bounds or target.pid.creation != peer.identity.creation:
+            self._transmit(peer, signal)
+        else:
+            peer.send(signal)  # past the general way: replies are in a hurry
         asked = peer.crossings.asked.pop(target.ref, None)
         if asked is not None:
             self._unwatch(asked, target.ref)
@@ -132,12 +135,12 @@ class Router:
         if peer is None or not peer.takes_requests:
             self._ask_in_parts(source, target, ref, message)
             return
-        if isinstance(target, Pid) and target.creation != peer.identity.creation:
-            self._refuse(node, control.Ask(source.pid, target, ref, message), NOPROC)
-            return
-        # Written out, as in `send_alias`: calls are in a hurry.
-        peer.send(control.Ask(source.pid, _bare(target), ref, message))
-        peer.crossings.asking[ref] = source.pid
+        signal = control.Ask(source.pid, _bare(target), ref, message)
+        if peer.bounds or (isinstance(target, Pid) and target.creation != peer.identity.creation):
+            self._transmit(peer, signal)
+        else:
+            peer.send(signal)  # as in `send_alias`
+            peer.crossings.asking[ref] = source.pid
 
     def _ask_in_parts(self, source: Process, target: Target, ref: Ref, message: Any) -> None:
         self.monitor(source, target, ref)
@@ -199,6 +202,8 @@ class Router:
         match signal:
             case control.Monitor(source, _, ref):
                 crossings.monitors[ref] = source
+            case control.Ask(source, _, ref):
+                crossings.asking[ref] = source
             case control.Demonitor(_, _, ref):
                 crossings.drop_monitor(ref)
             case control.MonitorExit(_, _, ref):
