@@ -40,10 +40,10 @@ from pydist.speedups import native
 Q_co = TypeVar("Q_co", covariant=True)
 R_co = TypeVar("R_co", covariant=True)
 
-_classes: dict[str, type[Sendable]] = {}
+_classes: dict[str, type[Message]] = {}
 
 
-def class_of_tag(tag: str) -> type[Sendable] | None:
+def class_of_tag(tag: str) -> type[Message] | None:
     """The message class that is known on the wire as `tag`, or None where nobody has defined it."""
     return _classes.get(tag)
 
@@ -63,7 +63,7 @@ def _module_name(module: str) -> str:
     return PurePath(getattr(main, "__file__", "__main__")).stem
 
 
-def _claim(tag: str, cls: type[Sendable]) -> None:
+def _claim(tag: str, cls: type[Message]) -> None:
     owner = _classes.get(tag)
     if owner is not None and (owner.__module__, owner.__qualname__) != (cls.__module__, cls.__qualname__):
         raise TypeError(
@@ -110,28 +110,24 @@ def _is_hidden(cls: type, name: str) -> bool:
 _FACTORY: Final[Any] = type(attrs.Factory(dict[str, str]))
 
 
-class Sendable:
-    """What crosses the wire under a tag of its own: a `Message`, or an `Envelope`."""
-
-    __slots__ = ()
-    __tag__: ClassVar[str] = ""
-    __fields__: ClassVar[tuple[str, ...]] = ()
-
-    def __fieldvalues__(self) -> list[Any]:
-        """The values of all fields in order, as they go on the wire."""
-        return [getattr(self, name) for name in self.__fields__]
+UNSENT: Final = "unsent"
+"""In the metadata of a field that is not told to other nodes: there it has its default. Such fields are the last."""
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(attrs.field,))
-class Message(Sendable):
+class Message:
     """Base of everything that is sent as a value of its own type; see the head of this file."""
+
+    __tag__: ClassVar[str] = ""
+    __fields__: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls, *, tag: str | None = None, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         # Without slots attrs works in place, which is what lets a bare subclass be enough.
         attrs.define(cls, slots=False, frozen=True)
         quicken(cls)
-        cls.__fields__ = tuple(field.name for field in attrs.fields(cls))  # type: ignore[arg-type]  # attrs.define has just made it one
+        fields: Any = attrs.fields(cls)  # type: ignore[arg-type]  # attrs.define has just made it one
+        cls.__fields__ = tuple(field.name for field in fields if UNSENT not in field.metadata)
         cls.__tag__ = tag if tag is not None else _default_tag(cls)
         _claim(cls.__tag__, cls)
 
@@ -139,31 +135,6 @@ class Message(Sendable):
         """The values of all fields in order, as they go on the wire."""
         own = self.__dict__
         return [own[name] for name in self.__fields__]
-
-
-class Envelope(Sendable):
-    """Base of the runtime's own messages of which each call makes one: its classes have slots, and write their own
-    `__init__`, since that of a frozen attrs class takes twice as long. Not to be changed all the same."""
-
-    __slots__ = ()
-
-    def __init_subclass__(cls, *, tag: str, fields: tuple[str, ...], **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        cls.__fields__ = fields
-        cls.__tag__ = tag
-        _claim(tag, cls)
-
-    def __eq__(self, other: object) -> bool:
-        if type(other) is not type(self):
-            return NotImplemented
-        return self.__fieldvalues__() == other.__fieldvalues__()
-
-    def __hash__(self) -> int:
-        return hash((self.__tag__, *self.__fieldvalues__()))
-
-    def __repr__(self) -> str:
-        fields = zip(self.__fields__, self.__fieldvalues__(), strict=True)
-        return f"{type(self).__qualname__}({', '.join(f'{name}={value!r}' for name, value in fields)})"
 
 
 class Request(Message, Generic[R_co], tag="$request"):

@@ -13,11 +13,13 @@ from __future__ import annotations
 from math import inf
 from typing import Any, Final, TypeVar
 
+import attrs
+
 from pydist.core.shown import shown
 from pydist.errors import CallError, CallingSelf, CallTimeout, NodeDisconnected, NoProcess
 from pydist.gen.addresses import Server, Via, locate
 from pydist.mailbox import MISSING
-from pydist.message import Asks, Envelope
+from pydist.message import UNSENT, Asks, Message
 from pydist.messaging import acting, current, receive, send
 from pydist.primitives import demonitor
 from pydist.process import Process
@@ -32,22 +34,19 @@ DEFAULT_TIMEOUT: Final = 5.0
 """Seconds that a call waits (OTP's default)."""
 
 
-class Caller(Envelope, tag="$caller", fields=("pid", "ref", "timeout", "node")):
+class Caller(Message, tag="$caller"):
     """Who waits for a reply. Hand it to `reply`, in this process or another, now or later."""
 
-    __slots__ = ("asked", "node", "pid", "ref", "timeout")
-
-    def __init__(self, pid: Pid, ref: Ref, timeout: float | None, node: str, asked: float | None = None) -> None:
-        self.pid: Final = pid
-        """The process that asks."""
-        self.ref: Final = ref
-        """Distinguishes this request from all others."""
-        self.timeout: Final = timeout
-        """Seconds that it waits in all; None for as long as it takes."""
-        self.node: Final = node
-        """Where the server lives that was asked."""
-        self.asked: Final = asked
-        """When it asked, by its own clock, if it did not begin to wait at once; other nodes are not told."""
+    pid: Pid
+    """The process that asks."""
+    ref: Ref
+    """Distinguishes this request from all others."""
+    timeout: float | None
+    """Seconds that it waits in all; None for as long as it takes."""
+    node: str
+    """Where the server lives that was asked."""
+    asked: float | None = attrs.field(default=None, eq=False, repr=False, metadata={UNSENT: True})
+    """When it asked, by its own clock, if it did not begin to wait at once; other nodes are not told."""
 
     @property
     def alias(self) -> Alias:
@@ -87,35 +86,24 @@ class Caller(Envelope, tag="$caller", fields=("pid", "ref", "timeout", "node")):
         return min(self.timeout, max(0.0, until - runtime.loop.time()))
 
 
-class Call(Envelope, tag="$call", fields=("caller", "request")):
+class Call(Message, tag="$call"):
     """A request on its way; also the event that a `GenStatem` gets."""
 
-    __slots__ = ("caller", "request")
-    __match_args__ = ("caller", "request")
-
-    def __init__(self, caller: Caller, request: Any) -> None:
-        self.caller: Final = caller
-        self.request: Final = request
+    caller: Caller
+    request: Any
 
 
-class Cast(Envelope, tag="$cast", fields=("message",)):
+class Cast(Message, tag="$cast"):
     """A message for `handle_cast` on its way; also the event that a `GenStatem` gets."""
 
-    __slots__ = ("message",)
-    __match_args__ = ("message",)
-
-    def __init__(self, message: Any) -> None:
-        self.message: Final = message
+    message: Any
 
 
-class Reply(Envelope, tag="$reply", fields=("ref", "value")):
+class Reply(Message, tag="$reply"):
     """A reply on its way."""
 
-    __slots__ = ("ref", "value")
-
-    def __init__(self, ref: Ref, value: Any) -> None:
-        self.ref: Final = ref
-        self.value: Final = value
+    ref: Ref
+    value: Any
 
 
 async def call(

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from pydist.core.debugging import Hook, Statistics, SysEvent
 from pydist.gen.calls import Caller
-from pydist.message import Envelope, Message, Request
+from pydist.message import Message, Request
 from pydist.terms import Pid, Reason
 
 
-class System(Envelope, tag="$system", fields=("caller", "request")):
+class System(Message, tag="$system"):
     """A system message on its way."""
 
-    __slots__ = ("caller", "request")
-
-    def __init__(self, caller: Caller, request: Any) -> None:
-        self.caller: Final = caller
-        self.request: Final = request
+    caller: Caller
+    request: Any
 
 
 class Status(Message, tag="$sys_status"):

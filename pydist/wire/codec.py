@@ -27,7 +27,7 @@ import msgpack
 from msgpack import ExtType, FormatError, StackError
 
 from pydist.errors import DecodeError, EncodeError
-from pydist.message import Message, Opaque, Sendable, class_of_tag, is_plain
+from pydist.message import Message, Opaque, class_of_tag, is_plain
 from pydist.speedups import native
 from pydist.terms import Alias, Atom, Pid, Ref
 
@@ -152,7 +152,7 @@ class PureEncoder:
             return [_SET_HEADS[kind], *value]
         if kind is Opaque:
             return [ExtType(MESSAGE, value.tag.encode()), *value.fields]
-        if isinstance(value, Sendable) and kind.__tag__:
+        if isinstance(value, Message) and kind.__tag__:
             self._heads[kind] = ExtType(MESSAGE, kind.__tag__.encode())
             return self.stand_in(value)
         raise _Unsendable
@@ -165,11 +165,10 @@ def _encode_afresh(value: Any) -> bytes:
 def _layout(kind: type[Any]) -> tuple[bytes, tuple[str, ...] | None] | None:
     """How the C twin writes a message class: its tag, and its fields, if they are what `getattr` finds. Otherwise None
     in their place, and the message itself is asked for their values. None for what is no message class."""
-    if not (issubclass(kind, Sendable) and kind.__tag__):
+    if not (issubclass(kind, Message) and kind.__tag__):
         return None
     told = kind.__fieldvalues__
-    found = told is Sendable.__fieldvalues__ or (told is Message.__fieldvalues__ and is_plain(kind))
-    ordinary = found and kind.__getattribute__ is object.__getattribute__
+    ordinary = told is Message.__fieldvalues__ and is_plain(kind) and kind.__getattribute__ is object.__getattribute__
     return kind.__tag__.encode(), kind.__fields__ if ordinary else None
 
 
@@ -207,7 +206,7 @@ def _find_unsendable(value: Any) -> tuple[str, Any]:
             waiting += [(f"{path} (member)", item) for item in part]
         elif kind is Opaque:
             waiting.append((f"{path}.fields", part.fields))
-        elif isinstance(part, Sendable) and kind.__tag__:
+        elif isinstance(part, Message) and kind.__tag__:
             waiting += [
                 (f"{path}.{name}", item) for name, item in zip(part.__fields__, part.__fieldvalues__(), strict=True)
             ]
@@ -256,12 +255,12 @@ class _Tag:
 
     tag: str
 
-    def make(self, fields: list[Any]) -> Sendable | Opaque:
+    def make(self, fields: list[Any]) -> Message | Opaque:
         cls = class_of_tag(self.tag)
         return Opaque(self.tag, tuple(fields)) if cls is None else _message(cls, fields)
 
 
-def _message(cls: type[Sendable], fields: list[Any]) -> Sendable | Opaque:
+def _message(cls: type[Message], fields: list[Any]) -> Message | Opaque:
     try:
         return cls(*fields[: len(cls.__fields__)])
     except Exception:  # noqa: BLE001  # whatever a user's validator raises: the peer may have a newer class

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pydist.errors import DecodeError, EncodeError
-from pydist.message import Message, Opaque
+from pydist.message import UNSENT, Message, Opaque
 from pydist.terms import NORMAL, Alias, Atom, Crash, Down, NodeName, Pid, Ref
 from pydist.wire.codec import Decoder, Encoded, Encoder, PureEncoder, TooDeep
 
@@ -190,6 +190,16 @@ def test_an_unknown_tag_arrives_as_opaque() -> None:
 def test_a_message_whose_fields_do_not_fit_arrives_as_opaque() -> None:
     assert there_and_back(Opaque("test.joined", ())) == Opaque("test.joined", ())
     assert there_and_back(Opaque("test.positive", (-1,))) == Opaque("test.positive", (-1,))
+
+
+class Kept(Message, tag="test.kept"):
+    told: int
+    untold: int = attrs.field(default=0, metadata={UNSENT: True})
+
+
+def test_a_field_that_is_unsent_arrives_with_its_default() -> None:
+    assert Encoder().encode(Kept(1, 2)) == Encoder().encode(Opaque("test.kept", (1,)))
+    assert there_and_back(Kept(1, 2)) == Kept(1, 0)
 
 
 def test_a_message_class_may_have_a_metaclass() -> None:

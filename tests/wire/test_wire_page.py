@@ -12,7 +12,7 @@ from pydist.core.cookies import Cookies
 from pydist.core.handshake import Handshake
 from pydist.errors import DecodeError
 from pydist.gen.calls import Call, Caller, Cast, Reply
-from pydist.message import Message, Opaque, Sendable
+from pydist.message import Message, Opaque
 from pydist.terms import NORMAL, Alias, Atom, Crash, Down, Exited, Pid, Ref
 from pydist.wire import control
 from pydist.wire.codec import Decoder, Encoder
@@ -83,7 +83,7 @@ TERMS: Final[dict[str, Any]] = {
     '`Opaque("t", (1,))`': Opaque("t", (1,)),
 }
 
-MESSAGES: Final[dict[str, type[Sendable]]] = {
+MESSAGES: Final[dict[str, type[Message]]] = {
     "`$crash`": Crash,
     "`$call`": Call,
     "`$caller`": Caller,
