@@ -6,6 +6,7 @@ PydistError
 ├── WireError               the peer: what it sent breaks the protocol; costs it its connection
 │   ├── DecodeError             bytes that are no term, or too deep
 │   ├── FrameTooLarge           announces more than the limit
+│   ├── FragmentError           fragments that make up no message
 │   ├── TickTimeout             says nothing for the whole net_ticktime
 │   └── HandshakeError          no pydist node, a wrong cookie, or too slow
 ├── NameTaken               the caller: the name, or the process, is registered already
@@ -64,7 +65,11 @@ class DecodeError(WireError):
 
 
 class FrameTooLarge(WireError):
-    """A frame that announces more bytes than the limit."""
+    """A frame or message that announces more bytes than the limit."""
+
+
+class FragmentError(WireError):
+    """A fragment of a message that has not begun, or more of one than was announced."""
 
 
 class TickTimeout(WireError):

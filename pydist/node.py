@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextlib import suppress
 from typing import Any, Final, TypeVar, TypeVarTuple, cast
 
+from pydist import epmd_client
 from pydist.cluster import Cluster
 from pydist.cookie_jar import CookieJar
 from pydist.core.busy_wait import BUSY_WAIT
@@ -22,7 +23,6 @@ from pydist.env import Env, real_env
 from pydist.errors import Exit, NodeStartError
 from pydist.liveness import Liveness
 from pydist.logs import default_logging
-from pydist.node_ports import PeerPorts, node_ports
 from pydist.node_watch import node_watch_of
 from pydist.own_log import log
 from pydist.peer import BUSY_LIMIT, PENDING_LIMIT, Settings
@@ -31,6 +31,7 @@ from pydist.runtime import LOCAL_NODE, Runtime, begin
 from pydist.terms import NODE, SHUTDOWN, Destination, NodeName, Pid
 from pydist.transport import Listener, Network
 from pydist.transport.tcp import TcpNetwork
+from pydist.wire.fragments import MESSAGE_LIMIT
 from pydist.wire.handshake import Identity
 
 T = TypeVar("T")
@@ -40,6 +41,8 @@ STOP_TIME: Final = 10.0
 """Seconds that processes have to clean up when their node stops."""
 LONG_SCHEDULE: Final = 0.5
 """Seconds that a step of a process may take under `run` before a warning is logged."""
+RETRY_DELAY: Final = 2.0
+"""Seconds between attempts to register anew with a port mapper that went away (OTP: `erl_epmd.erl`)."""
 
 
 class Node:
@@ -61,8 +64,6 @@ class Node:
         hidden: do not count as a member of the cluster: other nodes leave it out of `nodes()`.
         epmd_port: the port mapper's port; ERL_EPMD_PORT or 4369 by default.
         port: where the node listens; a free one by default.
-        peer_ports: for a cluster without port mappers: the port at which all its nodes listen, or a mapping of node
-            names to ports. The node does not register then, asks nobody, and needs a `port`.
         net_ticktime: seconds of silence after which a peer is held to be dead; 0.1 at least, and the same on all nodes
             of a cluster, hidden ones too.
         net_tickintensity: in how many intervals that time is cut: a node writes at least once in two of them, and
@@ -75,6 +76,7 @@ class Node:
         keep_connected: nodes that are dialled again and again, with pauses of up to 10 seconds, until they are
             connected; also after a connection was lost, unless `disconnect` has ended it.
         allow_public: listen at a public address, or at all addresses. pydist does not encrypt: think twice.
+        message_limit: bytes of the largest message to or from another node, about; the same on all nodes of a cluster.
         long_schedule: seconds that a step of a process may take, from one await to the next, before a warning is
             logged: while it runs, and when it has ended. None for no such watch; it takes a thread.
         busy_wait: seconds in which the node looks for more input before it sleeps, after peers have answered quickly.
@@ -96,13 +98,13 @@ class Node:
         hidden: bool = False,
         epmd_port: int | None = None,
         port: int = 0,
-        peer_ports: PeerPorts | None = None,
         net_ticktime: float = NET_TICKTIME,
         net_tickintensity: int = INTENSITY,
         suspect_after: float | None = None,
         auto_connect: AutoConnect = "always",
         keep_connected: Iterable[str] = (),
         allow_public: bool = False,
+        message_limit: int = MESSAGE_LIMIT,
         long_schedule: float | None = None,
         busy_wait: float | None = None,
         busy_limit: int = BUSY_LIMIT,
@@ -111,10 +113,14 @@ class Node:
         env: Env | None = None,
     ) -> None:
         self._name = None if name is None else NodeName.parse(name)
+        if not message_limit > 0:
+            raise NodeStartError(f"message_limit is a number of bytes above 0, not {message_limit}")
         if long_schedule is not None and not long_schedule > 0:
             raise NodeStartError(f"long_schedule is a number of seconds above 0, not {long_schedule}")
         self._long_schedule = long_schedule
         self._busy_limit, self._pending_limit = _sizes(busy_limit, pending_limit)
+        self._message_limit = message_limit
+        self._epmd_port = epmd_client.default_port() if epmd_port is None else epmd_port
         self._port = port
         self._liveness = Liveness(
             net_ticktime=net_ticktime,
@@ -128,12 +134,12 @@ class Node:
         self._env = real_env() if env is None else env
         self._cookies = CookieJar(cookie, cookies, cookie_file, self._env.entropy)
         self._hidden = hidden
-        self._ports = node_ports(
-            epmd_port=epmd_port, peer_ports=peer_ports, port=port, hidden=hidden, entropy=self._env.entropy
-        )
         self._runtime: Runtime | None = None
         self._cluster: Cluster | None = None
         self._listener: Listener | None = None
+        self._registration: epmd_client.Registration | None = None
+        self._keeper: asyncio.Task[None] | None = None
+        self._retry_delay = RETRY_DELAY
         self._stopped = False
 
     @property
@@ -159,10 +165,11 @@ class Node:
         self._cookies.open()
         self._listener = await self._network.listen(self._answer, self._name.host, self._port)
         try:
-            creation = await self._ports.enter(self._name, self._listener.port)
+            self._registration = await self._register(self._name, self._listener.port)
         except BaseException:
             self._listener.close()
             raise
+        creation = self._registration.creation
         self._runtime = self._watched(Runtime(loop, self.name, creation))
         settings = Settings(
             local=Identity(self.name, creation, hidden=self._hidden),
@@ -171,18 +178,45 @@ class Node:
             net_ticktime=self._liveness.net_ticktime,
             intensity=self._liveness.net_tickintensity,
             suspect_after=self._liveness.suspect_after,
+            message_limit=self._message_limit,
             busy_wait=self._busy_wait,
             busy_limit=self._busy_limit,
             pending_limit=self._pending_limit,
         )
         redial = self._liveness.redial(self.name, self._env)
-        self._cluster = Cluster(self._runtime, settings, self._network, self._ports, redial)
+        self._cluster = Cluster(self._runtime, settings, self._network, self._epmd_port, redial)
+        self._keeper = loop.create_task(self._stay_registered(self._registration))
         log.info("node_started", node=self.name, port=self._listener.port, creation=creation)
 
     def _watched(self, runtime: Runtime) -> Runtime:
         if self._long_schedule is not None:
             node_watch_of(runtime, self._env.clock).log_long_steps(self._long_schedule)
         return runtime
+
+    async def _register(self, name: NodeName, port: int) -> epmd_client.Registration:
+        # With the port mapper of this machine, whatever address the node is found at; as `erl` does.
+        await epmd_client.ensure_running(port=self._epmd_port)
+        return await epmd_client.register(name.short, port, epmd_port=self._epmd_port, hidden=self._hidden)
+
+    async def _stay_registered(self, registration: epmd_client.Registration) -> None:
+        """Be found again after the port mapper restarts.
+
+        As `erl` does: the node keeps the creation that its pids carry, whatever the port mapper gives, and starts no
+        port mapper.
+        """
+        while True:
+            await registration.wait_closed()
+            log.warning("registration_lost", node=self.name, epmd_port=self._epmd_port, retry_delay=self._retry_delay)
+            registration = self._registration = await self._register_again(registration)
+            log.info("node_registered_again", node=self.name)
+
+    async def _register_again(self, lost: epmd_client.Registration) -> epmd_client.Registration:
+        while True:
+            await asyncio.sleep(self._retry_delay)
+            with suppress(NodeStartError):
+                return await epmd_client.register(
+                    lost.node.name, lost.node.port, epmd_port=self._epmd_port, hidden=self._hidden
+                )
 
     def _answer(self) -> asyncio.Protocol:
         return _TooEarly() if self._cluster is None else self._cluster.door.answer()
@@ -201,14 +235,18 @@ class Node:
         self._stopped = True
         if self._listener is not None:
             self._listener.close()
-        self._ports.leave()
+        if self._keeper is not None:
+            self._keeper.cancel()
+        if self._registration is not None:
+            self._registration.close()
         await _shut_down(self._runtime, timeout)
         self._runtime.close()
         while self._runtime.scheduler.ready:  # noqa: ASYNC110  # there the killed are closed, by the loop's next turns
             await asyncio.sleep(0)
         if self._cluster is not None:
             await self._cluster.close()
-        await self._ports.left()
+        if self._keeper is not None:
+            await asyncio.wait([self._keeper])
         log.info("node_stopped", node=self.name)
 
     def spawn(self, function: Callable[[*Ts], Coroutine[Any, Any, Any]], *args: *Ts, name: str | None = None) -> Pid:
@@ -344,7 +382,6 @@ def run(
     hidden: bool = False,
     epmd_port: int | None = None,
     port: int = 0,
-    peer_ports: PeerPorts | None = None,
     net_ticktime: float = NET_TICKTIME,
     net_tickintensity: int = INTENSITY,
     suspect_after: float | None = None,
@@ -368,7 +405,6 @@ def run(
         hidden: do not count as a member of the cluster.
         epmd_port: the port mapper's port.
         port: where the node listens.
-        peer_ports: where others listen, in a cluster without port mappers.
         net_ticktime: seconds of silence after which a peer is held to be dead.
         net_tickintensity: in how many intervals that time is cut.
         suspect_after: seconds of silence after which a peer is suspect.
@@ -392,7 +428,6 @@ def run(
         hidden=hidden,
         epmd_port=epmd_port,
         port=port,
-        peer_ports=peer_ports,
         net_ticktime=net_ticktime,
         net_tickintensity=net_tickintensity,
         suspect_after=suspect_after,

@@ -27,11 +27,16 @@ from pydist.gates import Gate
 from pydist.own_log import log
 from pydist.terms import NodeDownReason
 from pydist.wire.control import MESSAGES, Incoming, Signal
+from pydist.wire.fragments import MESSAGE_LIMIT
 from pydist.wire.framing import FRAME_LIMIT
 from pydist.wire.handshake import Flag, Identity
 
 BUSY_LIMIT: Final = 1024 * 1024
 PENDING_LIMIT: Final = 256 * 1024 * 1024
+
+WRITE: Final = 256 * 1024
+"""About so many bytes are handed to the transport at a time."""
+WRITES_IN_A_TURN: Final = 4
 
 
 @attrs.frozen(kw_only=True)
@@ -48,6 +53,11 @@ class Settings:
     """Silence after which a peer is suspect; None: half the `net_ticktime`, and at least three of its intervals."""
     setup_time: float = SETUP_TIME
     frame_limit: int = FRAME_LIMIT
+    """The largest message that may cross to or from a peer that takes no fragments."""
+    message_limit: int = MESSAGE_LIMIT
+    """The largest message that may cross; the same on all nodes."""
+    transport_limit: int = 64 * 1024
+    """What the transport may hold unsent before it gets no more: all that comes later stands behind that."""
     pending_limit: int = PENDING_LIMIT
     """What may wait for one peer before messages to it raise :class:`ConnectionFull`."""
     busy_limit: int = BUSY_LIMIT
@@ -108,7 +118,7 @@ class Peer(asyncio.Protocol):
         """The owner's number for this connection."""
         self.up = True
         self.busy = False
-        """True while more than `busy_limit` waits in the transport. Output then waits in the outbox."""
+        """True while more than `transport_limit` waits in the transport. Output then waits in the outbox."""
         self.takes_requests = Flag.REQUESTS in identity.flags
         """Whether a request can cross as one signal."""
         self.takes_urgent = Flag.PRIORITY in identity.flags
@@ -134,6 +144,7 @@ class Peer(asyncio.Protocol):
             intensity=settings.intensity,
             suspect_after=settings.suspect_after,
             frame_limit=settings.frame_limit,
+            message_limit=settings.message_limit,
         )
         self.crossings = Crossings()
         """The owner's notes of what crosses this connection."""
@@ -144,13 +155,15 @@ class Peer(asyncio.Protocol):
         self._outbox = self.connection.outbox
         self._ticker = self.connection.ticker
         self._timer: asyncio.TimerHandle | None = None
-        transport.set_write_buffer_limits(high=settings.busy_limit)
+        transport.set_write_buffer_limits(high=settings.transport_limit)
         self._set_timer()
 
     # Sending ---------------------------------------------------------------------------------------------------------
 
-    def send_message(self, number: int, message: Any) -> None:
-        """Queue a message to the peer's process `number`. Dropped when the connection is over.
+    def send_message(self, number: int, message: Any, source: int = 0) -> None:
+        """Queue a message of our process `source` (0: of none) to the peer's process `number`.
+
+        Dropped when the connection is over.
 
         Raises:
             EncodeError: it can't cross the wire.
@@ -160,7 +173,7 @@ class Peer(asyncio.Protocol):
             return
         if self._outbox.size > self._crowded_above:
             self._crowd(capped=True)
-        self._outbox.send(number, message)
+        self._outbox.send(number, message, source)
         if not self._flush_due:
             self._flush_due = True
             self._flusher.flush_soon(self)
@@ -175,25 +188,37 @@ class Peer(asyncio.Protocol):
         if self._outbox.size > self._crowded_above:
             self._crowd(capped=isinstance(signal, MESSAGES))
         self.connection.send(signal)
-        if not self._flush_due:
-            self._flush_due = True
-            self._flusher.flush_soon(self)
+        self._flush_soon()
 
     def flush(self) -> None:
-        """Write what waits."""
+        """Write what waits, or so much of it that others have their turn, and the rest soon."""
         self._flush_due = False
         if not self.up:
             return
-        connection = self.connection
-        while connection.outbox.size and not self.busy:
-            self._transport.write(connection.data_to_send(self._settings.busy_limit))
+        for _ in range(WRITES_IN_A_TURN):
+            if not self._outbox.size or self.busy:
+                break
+            self._write(self.connection.buffers_to_send(WRITE))
+        if self._outbox.size and not self.busy:
+            self._flush_soon()
         self._relieve()
+
+    def _write(self, buffers: list[bytes | memoryview]) -> None:
+        if len(buffers) == 1:
+            self._transport.write(buffers[0])
+        else:
+            self._transport.writelines(buffers)
+
+    def _flush_soon(self) -> None:
+        if not self._flush_due:
+            self._flush_due = True
+            self._flusher.flush_soon(self)
 
     def close(self, text: str, reason: NodeDownReason = "disconnect") -> None:
         """End it. What was queued is still written, if the other side takes it soon."""
         if not self.up:
             return
-        self.flush()
+        self._write(self.connection.buffers_to_send())
         self._shut(self._linger)
         self._owner.disconnected(self, text, reason)
 

@@ -73,9 +73,9 @@ class Router:
         """A message to a pid."""
         peer = self._up.get(target.node)
         if peer is None:
-            self._connections.send_later(target.node, control.Send(target, message))
+            self._connections.send_later(target.node, control.Send(target, message, self._sender()))
         elif target.creation == peer.identity.creation:
-            peer.send_message(target.number, message)
+            peer.send_message(target.number, message, self._sender())
             if peer.bounds:
                 peer.ledger.spend(target.number, self._runtime.scheduler.current)
         else:
@@ -83,22 +83,21 @@ class Router:
 
     def send_name(self, target: RegisteredName, message: Any) -> None:
         """A message to a name."""
-        self._send(target[1], control.SendName(target[0], message))
+        self._send(target[1], control.SendName(target[0], message, self._sender()))
 
     def send_alias(self, target: Alias, message: Any, *, urgent: bool = False) -> None:
         """A message to an alias; the reply to a request ends it. `urgent`: it asks for priority."""
-        signal = control.SendUrgent(target, message) if urgent else control.SendAlias(target, message)
-        peer = self._up.get(target.pid.node)
-        if peer is None:
-            self._connections.send_later(target.pid.node, signal)
-            return
-        if urgent or peer.bounds or target.pid.creation != peer.identity.creation:
-            self._transmit(peer, signal)
-        else:
-            peer.send(signal)  # past the general way: replies are in a hurry
-        asked = peer.crossings.asked.pop(target.ref, None)
-        if asked is not None:
-            self._unwatch(asked, target.ref)
+        node = target.pid.node
+        kind = control.SendUrgent if urgent else control.SendAlias
+        self._send(node, kind(target, message, self._sender()))
+        peer = self._up.get(node)
+        if peer is not None and target.ref in peer.crossings.asked:
+            self._unwatch(peer.crossings.asked.pop(target.ref), target.ref)
+
+    def _sender(self) -> int:
+        """The number of the process that runs, whose message it is; 0 if that comes from elsewhere."""
+        process = self._runtime.scheduler.current
+        return 0 if process is None else process.pid.number
 
     def link(self, source: Process, target: Pid) -> None:
         """A link of `source`, set up at this end already."""
@@ -135,12 +134,7 @@ class Router:
         if peer is None or not peer.takes_requests:
             self._ask_in_parts(source, target, ref, message)
             return
-        signal = control.Ask(source.pid, _bare(target), ref, message)
-        if peer.bounds or (isinstance(target, Pid) and target.creation != peer.identity.creation):
-            self._transmit(peer, signal)
-        else:
-            peer.send(signal)  # as in `send_alias`
-            peer.crossings.asking[ref] = source.pid
+        self._transmit(peer, control.Ask(source.pid, _bare(target), ref, message))
 
     def _ask_in_parts(self, source: Process, target: Target, ref: Ref, message: Any) -> None:
         self.monitor(source, target, ref)
@@ -155,7 +149,10 @@ class Router:
 
     def down(self, source: Target, watcher: Pid, ref: Ref, reason: Reason) -> None:
         """`source` has died, and `watcher` monitored it."""
-        self._send_reason(watcher.node, control.MonitorExit(_bare(source), watcher, ref, reason))
+        peer = self._up.get(watcher.node)
+        died = source if isinstance(source, Pid) else peer.crossings.watched(ref) if peer is not None else None
+        sender = 0 if died is None else died.number
+        self._send_reason(watcher.node, control.MonitorExit(_bare(source), watcher, ref, reason, sender))
 
     def would_hold(self, target: Target) -> bool:
         """Whether who sends to `target` now is held at its next await."""
@@ -184,7 +181,7 @@ class Router:
             self._refuse(peer.identity.node, signal, NOPROC)  # a process of that node's earlier life
             return
         if isinstance(signal, control.SendUrgent) and not peer.takes_urgent:
-            signal = control.SendAlias(signal.alias, signal.message)
+            signal = control.SendAlias(signal.alias, signal.message, signal.sender)
         peer.send(signal)
         self._note(peer.crossings, signal)
         if peer.bounds:
@@ -322,15 +319,8 @@ class Router:
             self._runtime.dead_letter((signal.name, self._runtime.node), signal.message, "unknown_name")
 
     def _alias_message(self, peer: Peer, signal: control.SendAlias) -> None:
-        alias = signal.alias
-        process = self._runtime.process(alias.pid)
-        if process is None:
-            self._runtime.send(alias, signal.message)
-            return
-        if peer.crossings.asking.pop(alias.ref, None) is not None:
-            # The other end knows that the monitor has gone with the reply: nothing is left to be told of it.
-            process.related().monitors.pop(alias.ref, None)
-        process.deliver_alias(alias.ref, signal.message)
+        peer.crossings.asking.pop(signal.alias.ref, None)
+        self._runtime.send(signal.alias, signal.message)
 
     def _urgent_message(self, peer: Peer, signal: control.SendUrgent) -> None:
         peer.crossings.asking.pop(signal.alias.ref, None)

@@ -187,14 +187,28 @@ async def shake_hands(
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (b"\xff\xff\xff\xff", "a frame announces 4294967295 bytes, the limit is 16777216"),
+        (
+            struct.pack(">IBQ", 1 << 24 | 10, 0, 1 << 32) + b"x",
+            "a message announces 4294967296 bytes, the limit is 268435456",
+        ),
+        (struct.pack(">I", 1 << 20 | 1), "a frame announces 1048577 bytes, the limit is 1048576"),
+        (b"\xff\xff\xff\xff", "no frame is of the kind 255"),
         (struct.pack(">I", 3) + b"\xc1\xc1\xc1", "not a term: FormatError"),
         (struct.pack(">I", 1) + b"\x2a", "a frame is an array of signals"),
         (struct.pack(">I", 3) + b"\x91\x91\x63", "no signal has the op 99"),
         (struct.pack(">I", 5) + b"\xdd\xff\xff\xff\xff", "not a term: ValueError 4294967295 exceeds"),
         (struct.pack(">I", 6) + b"\x91\xdd\xff\xff\xff\xff", "not a term: ValueError 4294967295 exceeds"),
     ],
-    ids=["4 GiB", "no msgpack", "no array", "unknown op", "4 Gi items", "4 Gi fields"],
+    ids=[
+        "4 GiB",
+        "a large frame",
+        "an unknown kind",
+        "no msgpack",
+        "no array",
+        "unknown op",
+        "4 Gi items",
+        "4 Gi fields",
+    ],
 )
 async def test_a_peer_that_breaks_the_protocol_after_a_good_handshake_loses_its_connection(
     target: Target, logs: list[EventDict], data: bytes, reason: str

@@ -328,14 +328,14 @@ async def test_a_process_that_ends_while_too_much_waits_for_a_node_still_tells_e
 async def test_a_message_that_is_too_large_is_an_error_at_the_sender_and_the_next_one_arrives(
     start_node: StartNode, connected: bool
 ) -> None:
-    a, b = await start_node("a"), await start_node("b")
+    a, b = await start_node("a", message_limit=1_000_000), await start_node("b", message_limit=1_000_000)
     target = b.spawn(echo)
 
     async def talk() -> Any:
         if connected:
             await ask(target, "hello")
         with pytest.raises(EncodeError, match="too large"):
-            send(target, bytes(17_000_000))
+            send(target, bytes(1_000_001))
         return await ask(target, "small")
 
     assert await a.run(talk) == "small"

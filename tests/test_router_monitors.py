@@ -269,9 +269,9 @@ async def test_a_reason_that_cannot_cross_still_fires_the_monitor(start_node: St
     assert "is a builtins.object, which can't be sent" in down.reason.message
 
 
-async def test_a_reason_too_large_to_cross_still_fires_the_monitor(pair: Pair) -> None:
-    a, b = pair
-    down = await a.run(watch_to_the_end, b.spawn(leave, bytes(17_000_000)))
+async def test_a_reason_too_large_to_cross_still_fires_the_monitor(start_node: StartNode) -> None:
+    a, b = await start_node("a", message_limit=1_000_000), await start_node("b", message_limit=1_000_000)
+    down = await a.run(watch_to_the_end, b.spawn(leave, bytes(1_000_001)))
     assert (down.reason.error, "too large" in down.reason.message) == ("pydist.errors.EncodeError", True)
 
 

@@ -1,6 +1,6 @@
 """A connection after its handshake: signals and bytes, both ways, and the net tick.
 
-Order is the order of the calls, for every kind of signal. Input that breaks the protocol raises a
+Order is the order of the calls for all signals of one source (`outbox.py`). Input that breaks the protocol raises a
 :class:`pydist.errors.WireError`; the connection is of no use afterwards, and the driver closes it.
 """
 
@@ -11,15 +11,17 @@ from pydist.core.ticker import INTENSITY, NET_TICKTIME, Due, Ticker
 from pydist.errors import TickTimeout, WireError
 from pydist.terms import Pid
 from pydist.wire.codec import Encoder
-from pydist.wire.control import Incoming, Send, Signal, SignalReader
+from pydist.wire.control import Incoming, Signal, SignalReader
+from pydist.wire.fragments import MESSAGE_LIMIT, FragmentBuffer
 from pydist.wire.framing import FRAME_LIMIT, LONG, TICK, FrameBuffer
-from pydist.wire.handshake import Identity
+from pydist.wire.handshake import Flag, Identity
 
 
 class Connection:
     """The machine of one connection between `local` and `peer`.
 
-    `net_ticktime` is in seconds; `frame_limit` in bytes, for what is sent as well as for what is taken.
+    `net_ticktime` is in seconds. `message_limit` is in bytes, for what is sent as well as for what is taken; so is
+    `frame_limit`, which counts with a peer that takes no fragments.
     """
 
     def __init__(
@@ -32,14 +34,16 @@ class Connection:
         intensity: int = INTENSITY,
         suspect_after: float | None = None,
         frame_limit: int = FRAME_LIMIT,
+        message_limit: int = MESSAGE_LIMIT,
     ) -> None:
         self.local = local
         self.peer = peer
         self._net_ticktime = net_ticktime
         self.ticker = Ticker(now, net_ticktime=net_ticktime, intensity=intensity, suspect_after=suspect_after)
-        self._frames = FrameBuffer(LONG, frame_limit)
+        fragments = Flag.FRAGMENTS in peer.flags
+        self._frames = FragmentBuffer(message_limit) if fragments else FrameBuffer(LONG, frame_limit)
         self._reader = SignalReader(local.home, peer.home)
-        self.outbox = Outbox(Encoder(), frame_limit=frame_limit)
+        self.outbox = Outbox(Encoder(), frame_limit=frame_limit, fragments=fragments, message_limit=message_limit)
         # The hot path: bound here, it costs no call of its own.
         self.send_message = self.outbox.send
 
@@ -58,16 +62,14 @@ class Connection:
         Raises:
             EncodeError: its message or reason can't cross the wire. Nothing was queued.
         """
-        if type(signal) is Send:
-            self.outbox.send(signal.target.number, signal.message)
-        else:
-            self.outbox.signal(signal)
+        self.outbox.signal(signal)
 
     def receive_data(self, data: bytes, now: float) -> list[Incoming]:
         """Take bytes from the peer; the signals that are whole now, in order.
 
         Raises:
-            FrameTooLarge: a frame announces more than the limit.
+            FrameTooLarge: a frame or message announces more than the limit.
+            FragmentError: fragments that make up no message.
             DecodeError: a frame holds anything but signals.
         """
         self.ticker.heard = True
@@ -83,18 +85,22 @@ class Connection:
         """The peer closed the transport.
 
         Raises:
-            WireError: in the middle of a frame.
+            WireError: in the middle of a message.
         """
         if len(self._frames):
-            raise WireError("the peer closed the connection in the middle of a frame")
+            raise WireError("the peer closed the connection in the middle of a message")
 
     def data_to_send(self, limit: int | None = None) -> bytes:
         """What is to be written now: all that waits, or with `limit` whole frames until there are that many bytes."""
-        data = self.outbox.take(limit)
-        if data and data != TICK:
+        return b"".join(self.buffers_to_send(limit))
+
+    def buffers_to_send(self, limit: int | None = None) -> list[bytes | memoryview]:
+        """As `data_to_send`, in parts: what is large is the very memory of the message."""
+        buffers = self.outbox.take(limit)
+        if buffers and buffers != [TICK]:
             # A tick that counted as written would keep back the next one.
             self.ticker.spoke = True
-        return data
+        return buffers
 
     def next_timer(self) -> float:
         """When `handle_timer` is to be called."""

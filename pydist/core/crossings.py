@@ -47,6 +47,10 @@ class Crossings:
         """Whether a remote process still has this monitor or request, for all that is known here."""
         return ref in self.watchers or ref in self.asked
 
+    def watched(self, ref: Ref) -> Pid | None:
+        """Whom a remote process watches or asks by this reference."""
+        return self.watchers.get(ref) or self.asked.get(ref)
+
     def drop_watcher(self, ref: Ref) -> Pid | None:
         """A monitor or request of a remote process is over: whom it watched, if it was there."""
         return self.watchers.pop(ref, None) or self.asked.pop(ref, None)

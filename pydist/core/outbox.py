@@ -1,171 +1,168 @@
 """What waits between two writes: signals go in, framed bytes come out.
 
 A message is encoded when it is sent, so that its sender may change it afterwards, and learns at once when it can't be
-sent. Messages that follow each other to one process share one signal, a run: `[SEND, number, [m1, m2, ...]]`.
+sent.
 
-The parts of the frame being built stand in a list. The heads of the frame and of the run in it have their places kept
-free until it is known how many items they announce. A frame is sealed when it has `FRAME_TARGET` bytes, so that a
-reader can begin before all is there; a larger message gets a frame of its own.
+There are two lanes. Frames of whole signals, and ticks, come first: a frame is sealed when it has `FRAGMENT` bytes, so
+that a reader can begin before all is there. Behind them come the fragments of what is larger (`bulk.py`), and whatever
+the same source has sent since: order is kept for each source, and nobody waits for another's large message.
+
+A peer that takes no fragments has one lane: frames are sealed at `FRAME_TARGET`, a larger message gets one of its own.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from struct import Struct
+from sys import maxsize
 from typing import Any, Final
 
+from pydist.core.bulk import BulkLane, Large, Small
+from pydist.core.frame_builder import HEAD_ROOM, FrameBuilder, head_of_one
 from pydist.errors import EncodeError
 from pydist.wire.codec import Encoder
-from pydist.wire.control import SEND, Send, Signal, write_signal
-from pydist.wire.framing import FRAME_LIMIT, LONG, TICK
+from pydist.wire.control import Send, Signal, source_of, write_signal
+from pydist.wire.fragments import FRAGMENT, MESSAGE_LIMIT
+from pydist.wire.framing import FRAME_LIMIT, TICK
 
 FRAME_TARGET: Final = 1024 * 1024
 
-_HEAD_ROOM: Final = 32
-"""More than the heads of a frame and of a run take together, and what stands before the term of any other signal."""
-
-_RUN: Final = bytes((0x93, SEND))
-_SHORT_ARRAYS: Final = tuple(bytes((0x90 | count,)) for count in range(16))
-_ARRAY_16: Final = Struct(">BH")
-_ARRAY_32: Final = Struct(">BI")
+_BINARY: Final = Struct(">BI")
 
 
 class Outbox:
-    """Signals in, frames out, in the order of the calls. `frame_limit` in bytes is what the peer takes."""
+    """Signals in, frames out; of each source in the order of the calls.
+
+    `frame_limit`, in bytes, is what the peer takes; if it takes fragments, `message_limit` is.
+    """
 
     __slots__ = (
+        "_add_message",
+        "_behind",
+        "_bulk",
         "_encode",
         "_encoder",
-        "_parts",
-        "_run_at",
-        "_run_target",
-        "_seal_above",
+        "_frame",
+        "_frame_target",
+        "_large",
+        "_room",
         "_sealed",
-        "_sealed_size",
-        "_signals",
         "_term_limit",
         "size",
     )
 
-    def __init__(self, encoder: Encoder, *, frame_limit: int = FRAME_LIMIT) -> None:
+    def __init__(
+        self,
+        encoder: Encoder,
+        *,
+        frame_limit: int = FRAME_LIMIT,
+        fragments: bool = False,
+        message_limit: int = MESSAGE_LIMIT,
+    ) -> None:
         self._encoder = encoder
         self._encode = encoder.encode
-        self._term_limit = frame_limit - _HEAD_ROOM
+        self._term_limit = (message_limit if fragments else frame_limit) - HEAD_ROOM
+        self._large = FRAGMENT if fragments else maxsize
+        """A term with more bytes goes by the bulk lane."""
+        self._frame_target = FRAGMENT if fragments else FRAME_TARGET
+        self._room = self._frame_target
+        """What the frame being built still takes."""
+        self._frame = FrameBuilder(self._encode)
+        self._add_message = self._frame.message
         self._sealed: deque[bytes] = deque()
-        self._sealed_size = 0
-        self._begin_frame()
+        self._bulk = BulkLane(self._encode, message_limit)
+        self._behind = self._bulk.sources
+        self.size = 0
+        """Bytes that wait. Heads of what is not sealed yet are not counted."""
 
-    def _begin_frame(self) -> None:
-        self._parts: list[bytes] = [b""]
-        self._signals = 0
-        self._run_target: int | None = None
-        self._run_at = 0
-        # Bytes that wait. The heads of the frame being built are counted when they are written.
-        self.size = self._sealed_size
-        self._seal_above = self._sealed_size + FRAME_TARGET
+    def send(self, number: int, message: Any, source: int = 0) -> None:
+        """Queue a message of our process `source` to the peer's process `number`.
 
-    def send(self, number: int, message: Any) -> None:
-        """Queue a message to the peer's process `number`.
+        0 is nobody, and keeps its order as a process does.
 
         Raises:
-            EncodeError: it can't cross the wire, or is larger than a frame. Nothing was queued.
+            EncodeError: it can't cross the wire, or is larger than the limit. Nothing was queued.
         """
+        if type(message) is bytes and len(message) > self._large:
+            self._send_bytes(number, message, source)
+            return
         data = self._encode(message)
         size = len(data)
-        if self.size + size > self._seal_above:
-            self._make_room(size)
-        if number != self._run_target:
-            self._begin_run(number)
-        self._parts.append(data)
+        if size > self._room or source in self._behind:
+            self._set_aside(number, data, source)
+            return
+        self._add_message(number, data)
         self.size += size
+        self._room -= size
 
     def signal(self, signal: Signal) -> None:
         """Queue any signal.
 
         Raises:
-            EncodeError: its message or reason can't cross the wire, or is larger than a frame. Nothing was queued.
+            EncodeError: its message or reason can't cross the wire, or is larger than the limit. Nothing was queued.
         """
+        source = source_of(signal)
         if type(signal) is Send:
-            self.send(signal.target.number, signal.message)
+            self.send(signal.target.number, signal.message, source)
             return
-        data = write_signal(signal, self._encoder)
-        if self.size + len(data) > self._seal_above:
-            self._make_room(len(data))
-        self._end_run()
-        self._parts.append(data)
-        self._signals += 1
-        self.size += len(data)
+        self._set_aside(None, write_signal(signal, self._encoder), source)
 
     def tick(self) -> None:
-        """Queue an empty frame."""
+        """Queue an empty frame, before all that is large."""
         self._seal()
-        self._add_sealed(TICK)
+        self._sealed.append(TICK)
+        self.size += len(TICK)
 
-    def take(self, limit: int | None = None) -> bytes:
-        """All frames, or as many whole ones as it takes to have `limit` bytes."""
-        if not self._sealed:
-            # Nearly always: one frame, and room in the transport.
-            frame = self._finish()
-            self._begin_frame()
-            return frame
+    def take(self, limit: int | None = None) -> list[bytes | memoryview]:
+        """All frames, in parts, or as many whole ones as it takes to have `limit` bytes."""
         self._seal()
-        taken: list[bytes] = []
+        taken: list[bytes | memoryview] = []
         size = 0
         while self._sealed and (limit is None or size < limit):
-            taken.append(self._sealed.popleft())
-            size += len(taken[-1])
-        self._sealed_size -= size
-        self._begin_frame()
-        return b"".join(taken)
+            frame = self._sealed.popleft()
+            taken.append(frame)
+            size += len(frame)
+        self.size -= size
+        if self._behind and (limit is None or size < limit):
+            waiting = self._bulk.size
+            taken += self._bulk.take(None if limit is None else limit - size)
+            self.size -= waiting - self._bulk.size
+        return taken
 
-    def _make_room(self, size: int) -> None:
+    def _send_bytes(self, number: int, message: bytes, source: int) -> None:
+        """They are on the wire as they are in memory, so they are not copied."""
+        self._check(len(message))
+        head = head_of_one(self._encode, number) + _BINARY.pack(0xC6, len(message))
+        self.size += self._bulk.add(source, Large(head, message))
+
+    def _set_aside(self, number: int | None, data: bytes, source: int) -> None:
+        """Put a message to `number`, or another signal if that is None, into the lane and frame where it belongs."""
+        size = len(data)
+        self._check(size)
+        if size > self._large:
+            self.size += self._bulk.add(source, Large(head_of_one(self._encode, number), data))
+            return
+        if source in self._behind:
+            self.size += self._bulk.add(source, Small(number, data))
+            return
+        if size > self._room:
+            self._seal()
+        if number is None:
+            self._frame.signal(data)
+        else:
+            self._add_message(number, data)
+        self.size += size
+        self._room -= size
+
+    def _check(self, size: int) -> None:
         if size > self._term_limit:
             raise EncodeError(
                 f"a message of {size} bytes is too large to send, the limit is {self._term_limit}: send it in parts"
             )
-        self._seal()
-
-    def _begin_run(self, number: int) -> None:
-        self._end_run()
-        self._run_target = number
-        self._run_at = len(self._parts)
-        self._parts.append(b"")
-        self._signals += 1
-
-    def _end_run(self) -> None:
-        target = self._run_target
-        if target is None:
-            return
-        head = _RUN + self._encode(target) + _array_head(len(self._parts) - self._run_at - 1)
-        self._parts[self._run_at] = head
-        self.size += len(head)
-        self._run_target = None
-
-    def _finish(self) -> bytes:
-        """The frame being built, or nothing if there is nothing in it."""
-        self._end_run()
-        if not self._signals:
-            return b""
-        head = _array_head(self._signals)
-        self._parts[0] = LONG.pack(self.size - self._sealed_size + len(head)) + head
-        return b"".join(self._parts)
 
     def _seal(self) -> None:
-        frame = self._finish()
+        frame = self._frame.finish()
         if frame:
-            self._add_sealed(frame)
-            self._begin_frame()
-
-    def _add_sealed(self, frame: bytes) -> None:
-        self._sealed.append(frame)
-        self._sealed_size += len(frame)
-        self.size = self._sealed_size
-
-
-def _array_head(count: int) -> bytes:
-    """The start of a msgpack array of `count` items."""
-    if count < 16:
-        return _SHORT_ARRAYS[count]
-    if count < 1 << 16:
-        return _ARRAY_16.pack(0xDC, count)
-    return _ARRAY_32.pack(0xDD, count)
+            self._sealed.append(frame)
+            self.size += len(frame) - (self._frame_target - self._room)
+            self._room = self._frame_target

@@ -42,6 +42,7 @@ from pydist.errors import ConnectionFull, EncodeError
 from pydist.terms import NodeDownReason
 from pydist.wire.codec import Encoder
 from pydist.wire.control import Send, SendAlias, SendName, Signal, snapshot
+from pydist.wire.fragments import MESSAGE_LIMIT
 from pydist.wire.handshake import Status
 
 L = TypeVar("L")
@@ -50,7 +51,7 @@ CONNECT_TIME: Final = 7.0
 """Seconds from the first signal to the connection, waiting to be replaced included (OTP: `net_setuptime`)."""
 
 WAITING_LIMIT: Final = 16 * 1024 * 1024
-"""Bytes that may wait for one connection."""
+"""Bytes that may wait for one connection before it takes no more messages."""
 
 
 @attrs.frozen
@@ -128,7 +129,7 @@ class _Pending:
 
 
 class Peers(Generic[L]):
-    """The table of the node `me`. Times are in seconds, `waiting_limit` in bytes."""
+    """The table of the node `me`. Times are in seconds, limits in bytes; `message_limit` is that of a connection."""
 
     def __init__(
         self,
@@ -137,6 +138,7 @@ class Peers(Generic[L]):
         *,
         connect_time: float = CONNECT_TIME,
         waiting_limit: int = WAITING_LIMIT,
+        message_limit: int = MESSAGE_LIMIT,
     ) -> None:
         self.up: dict[str, L] = {}
         """The live connections. Look up here first; `send` is for nodes that are not in it."""
@@ -144,6 +146,7 @@ class Peers(Generic[L]):
         self._redial = redial
         self._connect_time = connect_time
         self._waiting_limit = waiting_limit
+        self._message_limit = message_limit
         self._pending: dict[str, _Pending] = {}
         self._attempts = count(1)
         self._encoder = Encoder()
@@ -157,13 +160,13 @@ class Peers(Generic[L]):
         """
         limited = isinstance(signal, Send | SendName | SendAlias)
         signal, size = snapshot(signal, self._encoder)
-        if size > self._waiting_limit:
+        if size > self._message_limit:
             raise EncodeError(f"a message or reason of {size} bytes is too large to send: send it in parts")
         effects = self.seek(node, now)
         pending = self._pending.get(node)
         if pending is None:
             return [attrs.evolve(effect, waiting=[signal]) for effect in effects if isinstance(effect, Undelivered)]
-        if limited and pending.size + size > self._waiting_limit:
+        if limited and pending.size > self._waiting_limit:
             raise ConnectionFull(
                 f"{pending.size} bytes wait for the connection to {node}, the limit is {self._waiting_limit}"
             )

@@ -45,6 +45,8 @@ class Send:
 
     target: Pid
     message: Any
+    sender: int = attrs.field(default=0, eq=False)
+    """The number of the process whose signal it is, or 0. For the order of what is sent; it does not cross."""
 
 
 @attrs.frozen
@@ -53,6 +55,8 @@ class SendName:
 
     name: str
     message: Any
+    sender: int = attrs.field(default=0, eq=False)
+    """As that of :class:`Send`."""
 
 
 @attrs.frozen
@@ -61,6 +65,8 @@ class SendAlias:
 
     alias: Alias
     message: Any
+    sender: int = attrs.field(default=0, eq=False)
+    """As that of :class:`Send`."""
 
 
 @attrs.frozen
@@ -133,6 +139,8 @@ class MonitorExit:
     target: Pid
     ref: Ref
     reason: Reason
+    sender: int = attrs.field(default=0, eq=False)
+    """As that of :class:`Send`; for the dead that were watched by a name."""
 
 
 @attrs.frozen
@@ -154,6 +162,8 @@ class SendUrgent:
 
     alias: Alias
     message: Any
+    sender: int = attrs.field(default=0, eq=False)
+    """As that of :class:`Send`."""
 
 
 @attrs.frozen
@@ -308,14 +318,14 @@ _WITHOUT_TERM: Final[dict[type, Callable[[Any], list[int | str]]]] = {
     Unbounded: lambda s: [UNBOUNDED, _address(s.source)],
 }
 
-_BEFORE_TERM: Final[dict[type, Callable[[Any], tuple[int | str, ...]]]] = {
-    SendName: lambda s: (SEND_NAME, s.name),
-    SendAlias: lambda s: (SEND_ALIAS, s.alias.pid.number, s.alias.ref.number),
-    SendUrgent: lambda s: (SEND_URGENT, s.alias.pid.number, s.alias.ref.number),
-    Exit: lambda s: (EXIT, s.source.number, s.target.number),
-    ExitTo: lambda s: (EXIT_TO, s.source.number, s.target.number),
-    MonitorExit: lambda s: (MONITOR_EXIT, _address(s.source), s.target.number, s.ref.number),
-    Ask: lambda s: (ASK, s.source.number, _address(s.target), s.ref.number),
+_BEFORE_TERM: Final[dict[type, Callable[[Any], list[int | str]]]] = {
+    SendName: lambda s: [SEND_NAME, s.name],
+    SendAlias: lambda s: [SEND_ALIAS, s.alias.pid.number, s.alias.ref.number],
+    SendUrgent: lambda s: [SEND_URGENT, s.alias.pid.number, s.alias.ref.number],
+    Exit: lambda s: [EXIT, s.source.number, s.target.number],
+    ExitTo: lambda s: [EXIT_TO, s.source.number, s.target.number],
+    MonitorExit: lambda s: [MONITOR_EXIT, _address(s.source), s.target.number, s.ref.number],
+    Ask: lambda s: [ASK, s.source.number, _address(s.target), s.ref.number],
 }
 
 
@@ -326,6 +336,18 @@ MESSAGES: Final = (Send, SendName, SendAlias, SendUrgent, Ask)
 def term_of(signal: Signal) -> Any:
     """The message or reason that the signal carries. Only for those of which :func:`carries_term` is true."""
     return signal.message if isinstance(signal, MESSAGES) else signal.reason  # type: ignore[union-attr]  # see above
+
+
+def source_of(signal: Signal) -> int:
+    """The number of the process whose signal it is, 0 if that is not known."""
+    if isinstance(signal, Send | SendName | SendAlias | SendUrgent):
+        return signal.sender
+    if isinstance(signal, Grant | Unbounded):
+        return 0
+    source = signal.source
+    if isinstance(source, str):
+        return cast("MonitorExit", signal).sender
+    return source.number
 
 
 def carries_term(signal: Signal) -> bool:
@@ -359,10 +381,12 @@ def write_signal(signal: Signal, encoder: Encoder) -> bytes:
     Raises:
         EncodeError: the message or the reason can't cross the wire.
     """
-    before_term = _BEFORE_TERM.get(type(signal))
-    if before_term is None:
-        return encoder.encode(_WITHOUT_TERM[type(signal)](signal))
-    return encoder.signal(before_term(signal), term_of(signal))
+    plain = _WITHOUT_TERM.get(type(signal))
+    if plain is not None:
+        return encoder.encode(plain(signal))
+    fixed = _BEFORE_TERM[type(signal)](signal)
+    # The term is the last item: make room for it in the array's one-byte head.
+    return bytes((0x90 | len(fixed) + 1,)) + encoder.encode(fixed)[1:] + encoder.encode(term_of(signal))
 
 
 # Reading -------------------------------------------------------------------------------------------------------------
@@ -458,6 +482,5 @@ if not TYPE_CHECKING and native is not None:
         monitor=Monitor,
         demonitor=Demonitor,
         monitor_exit=MonitorExit,
-        ask=Ask,
     )
     SignalReader = native.SignalReader

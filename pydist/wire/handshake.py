@@ -58,7 +58,7 @@ class Flag(enum.IntFlag):
 
 
 MANDATORY: Final = Flag.SIGNALS
-OFFERED: Final = Flag.SIGNALS | Flag.REQUESTS | Flag.CREDIT | Flag.PRIORITY
+OFFERED: Final = Flag.SIGNALS | Flag.FRAGMENTS | Flag.REQUESTS | Flag.CREDIT | Flag.PRIORITY
 """What a node of this program can do."""
 _VERSION_1: Final = Flag.SIGNALS
 

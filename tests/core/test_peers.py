@@ -66,6 +66,7 @@ def test_what_cannot_be_sent_raises_at_once_and_asks_for_nothing() -> None:
 def test_what_waits_is_limited() -> None:
     peers = Peers[str]("b@h", Redial(lambda: 0.0), waiting_limit=1000)
     peers.send("a@h", Send(Pid("a@h", 2, 1), b"x" * 500), 0.0)
+    peers.send("a@h", Send(Pid("a@h", 2, 1), b"x" * 500), 0.0)
     with pytest.raises(ConnectionFull, match="wait for the connection to a@h, the limit is 1000"):
         peers.send("a@h", Send(Pid("a@h", 2, 1), b"x" * 500), 0.0)
 
@@ -82,10 +83,10 @@ def test_only_messages_find_too_much_waiting() -> None:
 
 
 @pytest.mark.parametrize("kind", [Send, Exit])
-def test_what_is_larger_than_all_that_may_wait_raises_at_once_and_asks_for_nothing(kind: type[Send | Exit]) -> None:
+def test_what_is_larger_than_a_message_may_be_raises_at_once_and_asks_for_nothing(kind: type[Send | Exit]) -> None:
     large = bytes(1000)
     signal = Send(LINK.target, large) if kind is Send else Exit(LINK.source, LINK.target, large)
-    peers = Peers[str]("b@h", Redial(lambda: 0.0), waiting_limit=1000)
+    peers = Peers[str]("b@h", Redial(lambda: 0.0), message_limit=1000)
     with pytest.raises(EncodeError, match=r"a message or reason of 1\d+ bytes is too large to send"):
         peers.send("a@h", signal, 0.0)
     assert peers.next_timer() is None
