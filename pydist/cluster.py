@@ -6,15 +6,15 @@ import asyncio
 from itertools import count
 from typing import Final
 
-from pydist import epmd_client
 from pydist.core.node_monitors import Wish
 from pydist.core.peers import Close, Connect, Down, Drop, Effect, Peers, Undelivered, Up
 from pydist.core.redial import Redial
 from pydist.door import Door
-from pydist.errors import PydistError, Unreachable
+from pydist.errors import PydistError
 from pydist.greeting import Greeting
 from pydist.neighbours import NodeInfo, NodeKind
 from pydist.node_events import NodeEvents, type_of
+from pydist.node_ports import NodePorts
 from pydist.own_log import log
 from pydist.peer import Peer, Settings
 from pydist.process import Process
@@ -33,7 +33,9 @@ DIAL_TIME: Final = 5.0
 class Cluster:
     """The peers' owner, and the router's way to them."""
 
-    def __init__(self, runtime: Runtime, settings: Settings, network: Network, epmd_port: int, redial: Redial) -> None:
+    def __init__(
+        self, runtime: Runtime, settings: Settings, network: Network, ports: NodePorts, redial: Redial
+    ) -> None:
         self._redial = redial
         self._table: Peers[Peer] = Peers(runtime.node, redial, message_limit=settings.message_limit)
         self.up = self._table.up
@@ -43,7 +45,7 @@ class Cluster:
         self._runtime = runtime
         self._clock = settings.env.clock
         self._network = network
-        self._epmd_port = epmd_port
+        self._ports = ports
         self._dials: dict[int, asyncio.Task[None]] = {}
         self._dialled: dict[int, Greeting] = {}
         """The handshakes of our attempts."""
@@ -255,13 +257,9 @@ class Cluster:
 
     async def _open(self, node: str, attempt: int) -> None:
         name = NodeName.parse(node)
-        found = await epmd_client.lookup(name.short, name.host, self._epmd_port, timeout=DIAL_TIME)
-        if found is None:
-            raise Unreachable(f"the port mapper at {name.host} knows no node {name.short!r}")
-        if not epmd_client.is_pydist(found):
-            raise Unreachable(f"{node} is no pydist node")
+        port = await self._ports.find(name, DIAL_TIME)
         dial = self.door.dial(node, attempt)
-        greeting = await self._network.dial(dial, name.host, found.port, timeout=DIAL_TIME)
+        greeting = await self._network.dial(dial, name.host, port, timeout=DIAL_TIME)
         if greeting.in_handshake:
             self._dialled[attempt] = greeting
 

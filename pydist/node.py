@@ -13,7 +13,6 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextlib import suppress
 from typing import Any, Final, TypeVar, TypeVarTuple, cast
 
-from pydist import epmd_client
 from pydist.cluster import Cluster
 from pydist.cookie_jar import CookieJar
 from pydist.core.busy_wait import BUSY_WAIT
@@ -23,6 +22,7 @@ from pydist.env import Env, real_env
 from pydist.errors import Exit, NodeStartError
 from pydist.liveness import Liveness
 from pydist.logs import default_logging
+from pydist.node_ports import PeerPorts, node_ports
 from pydist.node_watch import node_watch_of
 from pydist.own_log import log
 from pydist.peer import BUSY_LIMIT, PENDING_LIMIT, Settings
@@ -41,8 +41,6 @@ STOP_TIME: Final = 10.0
 """Seconds that processes have to clean up when their node stops."""
 LONG_SCHEDULE: Final = 0.5
 """Seconds that a step of a process may take under `run` before a warning is logged."""
-RETRY_DELAY: Final = 2.0
-"""Seconds between attempts to register anew with a port mapper that went away (OTP: `erl_epmd.erl`)."""
 
 
 class Node:
@@ -64,6 +62,8 @@ class Node:
         hidden: do not count as a member of the cluster: other nodes leave it out of `nodes()`.
         epmd_port: the port mapper's port; ERL_EPMD_PORT or 4369 by default.
         port: where the node listens; a free one by default.
+        peer_ports: for a cluster without port mappers: the port at which all its nodes listen, or a mapping of node
+            names to ports. The node does not register then, asks nobody, and needs a `port`.
         net_ticktime: seconds of silence after which a peer is held to be dead; 0.1 at least, and the same on all nodes
             of a cluster, hidden ones too.
         net_tickintensity: in how many intervals that time is cut: a node writes at least once in two of them, and
@@ -98,6 +98,7 @@ class Node:
         hidden: bool = False,
         epmd_port: int | None = None,
         port: int = 0,
+        peer_ports: PeerPorts | None = None,
         net_ticktime: float = NET_TICKTIME,
         net_tickintensity: int = INTENSITY,
         suspect_after: float | None = None,
@@ -120,7 +121,6 @@ class Node:
         self._long_schedule = long_schedule
         self._busy_limit, self._pending_limit = _sizes(busy_limit, pending_limit)
         self._message_limit = message_limit
-        self._epmd_port = epmd_client.default_port() if epmd_port is None else epmd_port
         self._port = port
         self._liveness = Liveness(
             net_ticktime=net_ticktime,
@@ -134,12 +134,12 @@ class Node:
         self._env = real_env() if env is None else env
         self._cookies = CookieJar(cookie, cookies, cookie_file, self._env.entropy)
         self._hidden = hidden
+        self._ports = node_ports(
+            epmd_port=epmd_port, peer_ports=peer_ports, port=port, hidden=hidden, entropy=self._env.entropy
+        )
         self._runtime: Runtime | None = None
         self._cluster: Cluster | None = None
         self._listener: Listener | None = None
-        self._registration: epmd_client.Registration | None = None
-        self._keeper: asyncio.Task[None] | None = None
-        self._retry_delay = RETRY_DELAY
         self._stopped = False
 
     @property
@@ -165,11 +165,10 @@ class Node:
         self._cookies.open()
         self._listener = await self._network.listen(self._answer, self._name.host, self._port)
         try:
-            self._registration = await self._register(self._name, self._listener.port)
+            creation = await self._ports.enter(self._name, self._listener.port)
         except BaseException:
             self._listener.close()
             raise
-        creation = self._registration.creation
         self._runtime = self._watched(Runtime(loop, self.name, creation))
         settings = Settings(
             local=Identity(self.name, creation, hidden=self._hidden),
@@ -184,39 +183,13 @@ class Node:
             pending_limit=self._pending_limit,
         )
         redial = self._liveness.redial(self.name, self._env)
-        self._cluster = Cluster(self._runtime, settings, self._network, self._epmd_port, redial)
-        self._keeper = loop.create_task(self._stay_registered(self._registration))
+        self._cluster = Cluster(self._runtime, settings, self._network, self._ports, redial)
         log.info("node_started", node=self.name, port=self._listener.port, creation=creation)
 
     def _watched(self, runtime: Runtime) -> Runtime:
         if self._long_schedule is not None:
             node_watch_of(runtime, self._env.clock).log_long_steps(self._long_schedule)
         return runtime
-
-    async def _register(self, name: NodeName, port: int) -> epmd_client.Registration:
-        # With the port mapper of this machine, whatever address the node is found at; as `erl` does.
-        await epmd_client.ensure_running(port=self._epmd_port)
-        return await epmd_client.register(name.short, port, epmd_port=self._epmd_port, hidden=self._hidden)
-
-    async def _stay_registered(self, registration: epmd_client.Registration) -> None:
-        """Be found again after the port mapper restarts.
-
-        As `erl` does: the node keeps the creation that its pids carry, whatever the port mapper gives, and starts no
-        port mapper.
-        """
-        while True:
-            await registration.wait_closed()
-            log.warning("registration_lost", node=self.name, epmd_port=self._epmd_port, retry_delay=self._retry_delay)
-            registration = self._registration = await self._register_again(registration)
-            log.info("node_registered_again", node=self.name)
-
-    async def _register_again(self, lost: epmd_client.Registration) -> epmd_client.Registration:
-        while True:
-            await asyncio.sleep(self._retry_delay)
-            with suppress(NodeStartError):
-                return await epmd_client.register(
-                    lost.node.name, lost.node.port, epmd_port=self._epmd_port, hidden=self._hidden
-                )
 
     def _answer(self) -> asyncio.Protocol:
         return _TooEarly() if self._cluster is None else self._cluster.door.answer()
@@ -235,18 +208,14 @@ class Node:
         self._stopped = True
         if self._listener is not None:
             self._listener.close()
-        if self._keeper is not None:
-            self._keeper.cancel()
-        if self._registration is not None:
-            self._registration.close()
+        self._ports.leave()
         await _shut_down(self._runtime, timeout)
         self._runtime.close()
         while self._runtime.scheduler.ready:  # noqa: ASYNC110  # there the killed are closed, by the loop's next turns
             await asyncio.sleep(0)
         if self._cluster is not None:
             await self._cluster.close()
-        if self._keeper is not None:
-            await asyncio.wait([self._keeper])
+        await self._ports.left()
         log.info("node_stopped", node=self.name)
 
     def spawn(self, function: Callable[[*Ts], Coroutine[Any, Any, Any]], *args: *Ts, name: str | None = None) -> Pid:
@@ -382,6 +351,7 @@ def run(
     hidden: bool = False,
     epmd_port: int | None = None,
     port: int = 0,
+    peer_ports: PeerPorts | None = None,
     net_ticktime: float = NET_TICKTIME,
     net_tickintensity: int = INTENSITY,
     suspect_after: float | None = None,
@@ -405,6 +375,7 @@ def run(
         hidden: do not count as a member of the cluster.
         epmd_port: the port mapper's port.
         port: where the node listens.
+        peer_ports: where others listen, in a cluster without port mappers.
         net_ticktime: seconds of silence after which a peer is held to be dead.
         net_tickintensity: in how many intervals that time is cut.
         suspect_after: seconds of silence after which a peer is suspect.
@@ -428,6 +399,7 @@ def run(
         hidden=hidden,
         epmd_port=epmd_port,
         port=port,
+        peer_ports=peer_ports,
         net_ticktime=net_ticktime,
         net_tickintensity=net_tickintensity,
         suspect_after=suspect_after,

@@ -218,8 +218,8 @@ async def test_node_info_tells_how_a_connection_stands(pair: Pair) -> None:
         return [node_info(b.name), node_info(NOWHERE)]
 
     info, none = await a.run(main)
-    assert b._registration is not None
-    assert info == NodeInfo(b.name, "visible", b._registration.creation, 1, info.address, waiting=0, suspect=False)
+    assert b._runtime is not None
+    assert info == NodeInfo(b.name, "visible", b._runtime.creation, 1, info.address, waiting=0, suspect=False)
     assert none is None
 
 

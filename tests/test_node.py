@@ -37,6 +37,7 @@ from pydist import (
 from pydist.epmd_client import names, register
 from pydist.epmd_server import Server
 from pydist.epmd_sockets import listen
+from pydist.node_ports import MappedPorts
 from pydist.transport.memory import MemoryNetwork
 from pydist.transport.tcp import TcpNetwork
 
@@ -201,7 +202,7 @@ async def test_a_name_that_another_node_took_meanwhile_is_had_when_that_one_stop
     await mapper.stop()
     await until(lambda: logs[-1]["event"] == "registration_lost")
     mapper = await _mapper(mapper.port)
-    node._retry_delay = 0.0
+    _retry_soon(node)
     usurper = await register("a", 1, epmd_port=mapper.port)
     await until(lambda: any(line["event"] == "node_refused" for line in logs))
     usurper.close()
@@ -241,9 +242,14 @@ async def _mapper(port: int) -> Server:
 async def _lasting(short: str, epmd_port: int, network: MemoryNetwork) -> Node:
     """A node that tries again soon."""
     node = Node(f"{short}@127.0.0.1", cookie="secret", epmd_port=epmd_port, network=network)
-    node._retry_delay = 0.001
+    _retry_soon(node)
     await node.start()
     return node
+
+
+def _retry_soon(node: Node) -> None:
+    assert isinstance(node._ports, MappedPorts)
+    node._ports.retry_delay = 0.001
 
 
 async def _creation() -> int:
