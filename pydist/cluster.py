@@ -12,6 +12,7 @@ from pydist.core.redial import Redial
 from pydist.door import Door
 from pydist.errors import PydistError
 from pydist.greeting import Greeting
+from pydist.mesh import Mesh
 from pydist.neighbours import NodeInfo, NodeKind
 from pydist.node_events import NodeEvents, type_of
 from pydist.node_ports import NodePorts
@@ -39,6 +40,7 @@ class Cluster:
         self._redial = redial
         self._table: Peers[Peer] = Peers(runtime.node, redial, message_limit=settings.message_limit)
         self.up = self._table.up
+        self.mesh = Mesh(settings.local, self.up, self._leave)
         self.router = Router(runtime, self)
         self.deliver = self.router.deliver
         self.door = Door(settings, self)
@@ -125,6 +127,9 @@ class Cluster:
         self._perform(effects)
         return bool(effects)
 
+    def _leave(self, node: str, text: str) -> None:
+        self._perform(self._table.disconnect(node, text, self._clock(), for_good=False))
+
     # -- for the router
 
     def trouble(self, node: str) -> str | None:
@@ -144,6 +149,7 @@ class Cluster:
         await asyncio.gather(*dials, return_exceptions=True)
         for greeting in [*self._dialled.values(), *self.door.strangers]:
             greeting.give_up()
+        self.mesh.farewell()
         for peer in list(self.up.values()):
             peer.close("this node stops", "net_kernel_terminated")
         self._events.close()
@@ -227,10 +233,12 @@ class Cluster:
                     link.connection_id = next(self._connections)
                     log.info("node_up", node=node, here=self._runtime.node)
                     self._events.up(link)
+                    self.mesh.joined(link)
                     self.router.connected(link, waiting)
                 case Down(node, link, text, reason):
                     log.warning("node_down", node=node, here=self._runtime.node, reason=text)
                     self.router.disconnected(link)
+                    self.mesh.lost(link)
                     self._events.down(link, text, reason)
                 case Undelivered(node, waiting, text, tried):
                     if tried:

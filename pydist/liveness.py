@@ -11,6 +11,7 @@ from pydist.core.ticker import INTENSITY, NET_TICKTIME, check_ticks
 from pydist.env import Env
 from pydist.errors import NodeStartError
 from pydist.terms import NodeName
+from pydist.wire.handshake import OFFERED, Flag
 
 
 def _names(nodes: Iterable[str]) -> tuple[str, ...]:
@@ -27,6 +28,7 @@ class Liveness:
     net_tickintensity: int = INTENSITY
     suspect_after: float | None = None
     auto_connect: AutoConnect = "always"
+    prevent_overlapping_partitions: bool = True
     keep_connected: tuple[str, ...] = attrs.field(default=(), converter=_names)
 
     def __attrs_post_init__(self) -> None:
@@ -36,6 +38,11 @@ class Liveness:
             Redial(float, auto_connect=self.auto_connect)
         except ValueError as error:
             raise NodeStartError(str(error)) from error
+
+    @property
+    def flags(self) -> Flag:
+        """What a node with these settings can do."""
+        return OFFERED if self.prevent_overlapping_partitions else OFFERED & ~Flag.PARTITIONS
 
     def redial(self, me: str, env: Env) -> Redial:
         """The memory of the node `me` for nodes that it could not reach."""

@@ -75,6 +75,9 @@ class Node:
             Where a node must not connect, links and monitors meet `NOCONNECTION`, and messages are dead letters.
         keep_connected: nodes that are dialled again and again, with pauses of up to 10 seconds, until they are
             connected; also after a connection was lost, unless `disconnect` has ended it.
+        prevent_overlapping_partitions: when other nodes have lost each other, disconnect from those that were lost, so
+            that the nodes that are connected are connected with each other, all of them. Nodes that do not want it, and
+            hidden ones, are left alone. Switch it off where nodes are on purpose connected with some others only.
         allow_public: listen at a public address, or at all addresses. pydist does not encrypt: think twice.
         message_limit: bytes of the largest message to or from another node, about; the same on all nodes of a cluster.
         long_schedule: seconds that a step of a process may take, from one await to the next, before a warning is
@@ -104,6 +107,7 @@ class Node:
         suspect_after: float | None = None,
         auto_connect: AutoConnect = "always",
         keep_connected: Iterable[str] = (),
+        prevent_overlapping_partitions: bool = True,
         allow_public: bool = False,
         message_limit: int = MESSAGE_LIMIT,
         long_schedule: float | None = None,
@@ -128,6 +132,7 @@ class Node:
             suspect_after=suspect_after,
             auto_connect=auto_connect,
             keep_connected=keep_connected,
+            prevent_overlapping_partitions=prevent_overlapping_partitions,
         )
         self._busy_wait = _busy_wait(busy_wait, network)
         self._network = TcpNetwork(allow_public=allow_public) if network is None else network
@@ -171,7 +176,7 @@ class Node:
             raise
         self._runtime = self._watched(Runtime(loop, self.name, creation))
         settings = Settings(
-            local=Identity(self.name, creation, hidden=self._hidden),
+            local=Identity(self.name, creation, self._liveness.flags, hidden=self._hidden),
             cookies=self._cookies,
             env=self._env,
             net_ticktime=self._liveness.net_ticktime,
@@ -357,6 +362,7 @@ def run(
     suspect_after: float | None = None,
     auto_connect: AutoConnect = "always",
     keep_connected: Iterable[str] = (),
+    prevent_overlapping_partitions: bool = True,
     allow_public: bool = False,
     long_schedule: float | None = LONG_SCHEDULE,
 ) -> T:
@@ -381,6 +387,7 @@ def run(
         suspect_after: seconds of silence after which a peer is suspect.
         auto_connect: when the node connects to others by itself.
         keep_connected: nodes that are dialled until they are connected.
+        prevent_overlapping_partitions: disconnect from nodes that others have lost.
         allow_public: listen at a public address, or at all of them.
         long_schedule: seconds that a step of a process may take before a warning is logged; None for no such watch.
 
@@ -405,6 +412,7 @@ def run(
         suspect_after=suspect_after,
         auto_connect=auto_connect,
         keep_connected=keep_connected,
+        prevent_overlapping_partitions=prevent_overlapping_partitions,
         allow_public=allow_public,
         long_schedule=long_schedule,
     )

@@ -17,6 +17,7 @@ from pydist.core.relations import Target
 from pydist.credit import Ledger, address_of
 from pydist.dead_letters import DeadReason
 from pydist.errors import EncodeError, PydistError
+from pydist.mesh import Mesh
 from pydist.own_log import log
 from pydist.peer import Peer
 from pydist.process import Process
@@ -32,6 +33,9 @@ class Connections(Protocol):
 
     up: dict[str, Peer]
     """The nodes that are connected."""
+
+    mesh: Mesh
+    """Where it goes what nodes tell each other of lost connections."""
 
     def send_later(self, node: str, signal: Signal, /) -> None:
         """Connect to `node`, and send then. Raises BadNodeName, EncodeError, ConnectionFull."""
@@ -65,6 +69,8 @@ class Router:
             control.SendUrgent: self._urgent_message,
             control.Grant: self._grant,
             control.Unbounded: self._unbounded,
+            control.Lost: connections.mesh.told,
+            control.Part: connections.mesh.left,
         }
 
     # -- outward: from a local process
@@ -427,6 +433,6 @@ def _target(signal: Signal) -> Pid | None:
     """The process of the peer's that a signal is for, if it is for one."""
     if isinstance(signal, control.SendAlias | control.SendUrgent):
         return signal.alias.pid
-    if isinstance(signal, control.SendName | control.Grant | control.Unbounded):
+    if isinstance(signal, control.SendName | control.Grant | control.Unbounded | control.Lost | control.Part):
         return None
     return signal.target if isinstance(signal.target, Pid) else None

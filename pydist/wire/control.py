@@ -37,6 +37,10 @@ ASK: Final = 23
 GRANT: Final = 40
 UNBOUNDED: Final = 41
 SEND_URGENT: Final = 42
+LOST: Final = 50
+PART: Final = 51
+
+NODE_NAME_LIMIT: Final = 255
 
 
 @attrs.frozen
@@ -181,6 +185,24 @@ class Unbounded:
     source: Pid | str
 
 
+@attrs.frozen
+class Lost:
+    """`reporter`, in the incarnation `creation`, has lost its connection with `node`; see `core/partitions.py`.
+
+    Of the same pair, later losses have higher numbers.
+    """
+
+    reporter: str
+    creation: int
+    number: int
+    node: str
+
+
+@attrs.frozen
+class Part:
+    """The node that writes this leaves the one that reads it, to prevent overlapping partitions."""
+
+
 @attrs.define
 class Messages:
     """A run of messages to one process, as received. Made once for each run: left unfrozen because that is faster."""
@@ -222,6 +244,8 @@ Signal: TypeAlias = (
     | SendUrgent
     | Grant
     | Unbounded
+    | Lost
+    | Part
 )
 """What can be sent."""
 
@@ -241,6 +265,8 @@ Incoming: TypeAlias = (
     | SendUrgent
     | Grant
     | Unbounded
+    | Lost
+    | Part
 )
 """What can arrive: as :data:`Signal`, with runs in place of single messages."""
 
@@ -292,6 +318,12 @@ def _name(value: object) -> str:
     raise DecodeError(f"a registered name is a string, this is {_shown(value)}")
 
 
+def _node(value: object) -> str:
+    if type(value) is str and len(value) <= NODE_NAME_LIMIT:
+        return value
+    raise DecodeError(f"a node name is a string of at most {NODE_NAME_LIMIT} characters, this is {_shown(value)}")
+
+
 def _run(value: object) -> list[Any]:
     if type(value) is list:
         return cast("list[object]", value)
@@ -313,6 +345,8 @@ _WITHOUT_TERM: Final[dict[type, Callable[[Any], list[int | str]]]] = {
     Unlink: lambda s: [UNLINK, s.source.number, s.target.number, s.id],
     UnlinkAck: lambda s: [UNLINK_ACK, s.source.number, s.target.number, s.id],
     Monitor: lambda s: [MONITOR, s.source.number, _address(s.target), s.ref.number],
+    Lost: lambda s: [LOST, s.reporter, s.creation, s.number, s.node],
+    Part: lambda _: [PART],
     Demonitor: lambda s: [DEMONITOR, s.source.number, _address(s.target), s.ref.number],
     Grant: lambda s: [GRANT, _address(s.source), s.more],
     Unbounded: lambda s: [UNBOUNDED, _address(s.source)],
@@ -342,7 +376,7 @@ def source_of(signal: Signal) -> int:
     """The number of the process whose signal it is, 0 if that is not known."""
     if isinstance(signal, Send | SendName | SendAlias | SendUrgent):
         return signal.sender
-    if isinstance(signal, Grant | Unbounded):
+    if isinstance(signal, Grant | Unbounded | Lost | Part):
         return 0
     source = signal.source
     if isinstance(source, str):
@@ -421,6 +455,8 @@ class PureSignalReader:
             SEND_URGENT: (to_alias_urgently, (local.pid, local.ref, _term)),
             GRANT: (Grant, (peer.address, _number)),
             UNBOUNDED: (Unbounded, (peer.address,)),
+            LOST: (Lost, (_node, _number, _number, _node)),
+            PART: (Part, ()),
         }
 
     def read(self, frame: bytes) -> list[Incoming]:

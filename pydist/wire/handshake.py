@@ -55,10 +55,12 @@ class Flag(enum.IntFlag):
     """The signal ASK."""
     PRIORITY = 64
     """The signal SEND_URGENT."""
+    PARTITIONS = 128
+    """The signals LOST and PART: a node that wants no overlapping partitions."""
 
 
 MANDATORY: Final = Flag.SIGNALS
-OFFERED: Final = Flag.SIGNALS | Flag.FRAGMENTS | Flag.REQUESTS | Flag.CREDIT | Flag.PRIORITY
+OFFERED: Final = Flag.SIGNALS | Flag.FRAGMENTS | Flag.REQUESTS | Flag.CREDIT | Flag.PRIORITY | Flag.PARTITIONS
 """What a node of this program can do."""
 _VERSION_1: Final = Flag.SIGNALS
 

@@ -18,9 +18,11 @@ from pydist.wire.control import (
     Home,
     Incoming,
     Link,
+    Lost,
     Messages,
     Monitor,
     MonitorExit,
+    Part,
     Send,
     SendAlias,
     SendName,
@@ -60,6 +62,8 @@ SIGNALS: list[tuple[Signal, str]] = [
     (Unbounded(P), "922907"),
     (Unbounded("echo"), "9229a46563686f"),
     (SendUrgent(Alias(Q, B.ref(9)), 5), "942a080905"),
+    (Lost("a@h", 2, 5, "c@h"), "9532a36140680205a3634068"),
+    (Part(), "9133"),
 ]
 
 

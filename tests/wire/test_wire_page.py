@@ -48,6 +48,8 @@ SIGNALS: Final[dict[str, Signal]] = {
     "`UNBOUNDED`": control.Unbounded(P),
     "`UNBOUNDED` of the name `echo`": control.Unbounded("echo"),
     "`SEND_URGENT` of 5": control.SendUrgent(Alias(Q, HIS), 5),
+    "`LOST`: the second life of a@h has lost c@h, its fifth loss": control.Lost("a@h", 2, 5, "c@h"),
+    "`PART`": control.Part(),
 }
 
 

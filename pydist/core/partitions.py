@@ -1,0 +1,106 @@
+"""Clean partitions: when connections were lost, nodes that are connected are all connected with each other.
+
+Where A has lost B and C has not, C's view of the cluster would overlap both. So (OTP 25, `global.erl`, "Prevent
+Overlapping Partitions"):
+
+1. A node that loses a connection tells all other members.
+2. Who hears that A has lost B, for the first time, tells all other members, and leaves B; B itself leaves A.
+3. To leave is to say so and to close. Neither side reports that loss. A node that stops leaves all.
+
+More is taken down than would have to be: who hears of a loss does not know whether a node has died or a cable, all must
+decide at once and alike, and the rest of a cluster whose node has died must stay whole. When A and B lose each other,
+the others leave one of them or both, as the word comes round. (In OTP both: there who is asked to part closes, here
+who asks.)
+
+Members are the peers that are connected, are not hidden, and keep to this too. There is no other condition, as
+pydist makes no full mesh by itself (OTP does, and demands it): where A, B and C are not all connected with each other
+nobody has anything to leave, so stars and chains stay as they are; where they are, they count as a mesh. A cluster
+with such triangles on purpose, and no full mesh, switches it off.
+
+It cuts when a connection is lost. It does not keep nodes from connecting again.
+"""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import Final, TypeAlias
+
+import attrs
+
+from pydist.wire.control import Lost
+
+REMEMBERED: Final = 10_000
+"""Losses of which it is known that they have been told, one for each pair of nodes."""
+
+
+@attrs.frozen
+class Tell:
+    """Tell a member of a loss."""
+
+    member: str
+    loss: Lost
+
+
+@attrs.frozen
+class Part:
+    """Tell a member that this node leaves it, and disconnect."""
+
+    member: str
+    text: str
+
+
+Order: TypeAlias = Tell | Part
+
+
+class Partitions:
+    """What one node knows. Each method returns what is to be done, in order."""
+
+    def __init__(self, me: str, creation: int) -> None:
+        self._me = me
+        self._creation = creation
+        self._members: dict[str, None] = {}
+        self._numbers = count(1)
+        self._told: dict[tuple[str, str], tuple[int, int]] = {}
+        """The creation and the number of the last loss of each pair."""
+
+    @property
+    def members(self) -> list[str]:
+        """Those who are told of losses."""
+        return list(self._members)
+
+    def joined(self, node: str) -> None:
+        """A member is connected."""
+        self._members[node] = None
+
+    def left(self, node: str) -> None:
+        """One of the two leaves the other: it is no loss."""
+        self._members.pop(node, None)
+
+    def lost(self, node: str) -> list[Order]:
+        """The connection is lost."""
+        if node not in self._members:
+            return []
+        del self._members[node]
+        return self._spread(Lost(self._me, self._creation, next(self._numbers), node))
+
+    def told(self, loss: Lost) -> list[Order]:
+        """A member tells of a loss."""
+        pair = loss.reporter, loss.node
+        creation, number = self._told.get(pair, (None, 0))
+        if loss.reporter == self._me or (creation == loss.creation and number >= loss.number):
+            return []
+        self._remember(pair, loss)
+        orders = self._spread(loss)
+        other = loss.reporter if loss.node == self._me else loss.node
+        if other in self._members:
+            del self._members[other]
+            orders.append(Part(other, f"to prevent overlapping partitions: {loss.reporter} has lost {loss.node}"))
+        return orders
+
+    def _spread(self, loss: Lost) -> list[Order]:
+        return [Tell(member, loss) for member in self._members if member not in (loss.reporter, loss.node)]
+
+    def _remember(self, pair: tuple[str, str], loss: Lost) -> None:
+        if len(self._told) >= REMEMBERED and pair not in self._told:
+            del self._told[next(iter(self._told))]
+        self._told[pair] = loss.creation, loss.number
