@@ -25,7 +25,7 @@ TWINS = (
     "tests/test_bad_input.py",
     "tests/test_bounds.py",
     "tests/test_exit",
-    "tests/test_gates.py",
+    "tests/test_gates",
     "tests/test_kill.py",
     "tests/test_mailbox.py",
     "tests/test_message.py",

@@ -203,7 +203,7 @@ def stop_timer(actor: Actor) -> object:
 
 
 def bound(actor: Actor) -> None:
-    policies: tuple[Any, ...] = ("drop_newest", "drop_oldest", "drop_oldest", "exit")
+    policies: tuple[Any, ...] = ("drop_newest", "drop_oldest", "drop_oldest", "exit", "block", "block")
     bound_mailbox(actor.random.choice((None, 1, 5)), actor.random.choice(policies))
 
 
