@@ -44,10 +44,17 @@ class Program:
         self.popen = subprocess.Popen(
             [sys.executable, path],
             env=os.environ | {"ERL_EPMD_PORT": str(epmd_port)},
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
+
+    def say(self, line: str) -> None:
+        """Write a line to its input."""
+        assert self.popen.stdin is not None
+        self.popen.stdin.write(f"{line}\n")
+        self.popen.stdin.flush()
 
     def until(self, text: str) -> str:
         """The next line in which `text` stands."""
@@ -167,6 +174,56 @@ def test_a_killed_program_can_be_started_anew_under_its_name_and_is_found_again(
     b.until("told: down")
     launch(SERVE).until("serving")
     assert b.told(b.rest()) == ["told: found again"]
+
+
+COLLECT = """
+    async def collect():
+        register("collect", self_pid())
+        print("told: ready", flush=True)
+        numbers = [(await receive(tuple))[0] for _ in range(200)]
+        print("told: in order", numbers == list(range(200)), flush=True)
+
+    start(collect, "b")
+"""
+
+
+def test_senders_to_a_program_that_is_stopped_are_held_others_go_on_and_all_arrives_in_order(launch: Launch) -> None:
+    b = launch(COLLECT)
+    b.until("ready")
+    a = launch("""
+        import asyncio
+
+        async def sends():
+            for number in range(200):
+                send(("collect", "b@127.0.0.1"), (number, b"x" * 100_000))
+                await asyncio.sleep(0)
+            print("told: all sent", flush=True)
+
+        async def watch():
+            monitor_nodes(True)
+            connect("b@127.0.0.1")
+            await receive(NodeUp)
+            print("told: connected", flush=True)
+            await asyncio.to_thread(sys.stdin.readline)
+            system_monitor(busy_dist=True)
+            sender, ref = spawn(sends, monitor=True)
+            print("told:", (await receive(BusyNode)).node, flush=True)
+            for _ in range(20):
+                await asyncio.sleep(0.01)
+            print("told:", process_info(sender).status, flush=True)
+            await receive(ref)
+            await asyncio.sleep(1)
+
+        start(watch, "a")
+    """)
+    a.until("connected")
+    b.popen.send_signal(signal.SIGSTOP)
+    a.say("go")
+    a.until("told: b@127.0.0.1")
+    a.until("told: suspended")
+    b.popen.send_signal(signal.SIGCONT)
+    b.until("told: in order True")
+    assert a.told(a.rest()) == ["told: all sent"]
 
 
 TREE = """
