@@ -136,6 +136,10 @@ class Message:
         own = self.__dict__
         return [own[name] for name in self.__fields__]
 
+    def __asker__(self) -> Any:
+        """The `Alias` at which somebody waits for an answer, to be told if nobody takes the message; None if nobody."""
+        return None
+
 
 class Request(Message, Generic[R_co], tag="$request"):
     """A message that is answered: of `class Add(Request[int])`, `await call(server, Add(...))` is an `int`."""

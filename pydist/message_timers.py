@@ -7,6 +7,8 @@ Rules (`erlang:send_after/3`, and `timer:send_interval/3` of timer.erl):
 - An interval ends with its receiver: with the process that had the name when it was started, if it was started by name.
 - No timer ends with the process that has started it.
 - The times of an interval are counted from its start: a late one makes those after it no later.
+- One of an interval that finds a bounded mailbox full is left out, and is a dead letter: for the bound does not count
+  what timers send, and an interval sends for ever.
 - Those of the same time fire in the order in which they were set.
 
 A timer is one object and one entry of the heap, each operation O(log n); those that are cancelled leave the heap in
@@ -52,7 +54,7 @@ class MessageTimers:
 
     __slots__ = ("_of_process", "_running", "_send", "_timers")
 
-    def __init__(self, timers: Timers, send: Callable[[Receiver, Any], None]) -> None:
+    def __init__(self, timers: Timers, send: Callable[[Receiver, Any, bool], None]) -> None:
         self._timers = timers
         self._send = send
         self._running: dict[Ref, MessageTimer] = {}
@@ -109,7 +111,7 @@ class MessageTimers:
             self._strike_out(timer)
         else:
             self._timers.arm_at(timer, timer.deadline + timer.period)
-        self._send(timer.target, timer.message)
+        self._send(timer.target, timer.message, timer.period is not None)
 
     def _strike_out(self, timer: MessageTimer) -> None:
         del self._running[timer.ref]

@@ -155,7 +155,7 @@ class Peer(asyncio.Protocol):
         self._outbox = self.connection.outbox
         self._ticker = self.connection.ticker
         self._timer: asyncio.TimerHandle | None = None
-        transport.set_write_buffer_limits(high=settings.transport_limit)
+        transport.set_write_buffer_limits(high=min(settings.transport_limit, self._crowd_limit))
         self._set_timer()
 
     # Sending ---------------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ Known limit: a coroutine that never awaits can't be stopped, and children in a `
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from math import inf
 from traceback import StackSummary, format_exception
 from types import TracebackType
@@ -23,9 +24,10 @@ from pydist import reports
 from pydist.bounds import may_be_dropped
 from pydist.core.relations import Relations, Target
 from pydist.dead_letters import DeadReason
-from pydist.errors import Exit
+from pydist.errors import Exit, PydistError
 from pydist.gates import Flow
 from pydist.mailbox import MISSING
+from pydist.message import Message
 from pydist.reminder import Reminder
 from pydist.scheduler import RunnableTask, Scheduler
 from pydist.terms import (
@@ -37,6 +39,7 @@ from pydist.terms import (
     AliasEnd,
     Crash,
     Destination,
+    Down,
     Exited,
     Pid,
     Reason,
@@ -209,7 +212,15 @@ class Process(RunnableTask):
                 dropped = oldest
         elif self.bound.when_full == "exit":
             self.die(MAILBOX_FULL)
-        self.home.dead_letter(self.pid, dropped, "mailbox_full")
+        self._drop(dropped)
+
+    def _drop(self, message: Any) -> None:
+        """There is no room for a message: who waits for an answer to it hears so at once."""
+        self.home.dead_letter(self.pid, message, "mailbox_full")
+        asker: Alias | None = message.__asker__() if isinstance(message, Message) else None
+        if asker is not None:
+            with suppress(PydistError):  # of the way to the asker: the sender of this has nothing to do with it
+                self.home.send(asker, Down(asker.ref, self.pid, MAILBOX_FULL))
 
     def _keep_waiting(self, message: Any) -> None:
         """Take the message, and have its sender wait at its next await until there is room."""

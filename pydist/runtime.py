@@ -199,11 +199,14 @@ class Runtime(ProcessTable[Process]):
         else:
             self.dead_letter(alias, message, self._why_nobody(alias.pid))
 
-    def send_timed(self, target: Pid | RegisteredName, message: Any) -> None:
-        """The message of a timer: somebody has asked for it, so a bounded mailbox takes it however full it is."""
+    def send_timed(self, target: Pid | RegisteredName, message: Any, repeated: bool) -> None:
+        """The message of a timer: somebody has asked for it, so a bounded mailbox takes it however full it is, unless
+        it comes again and again."""
         process = self.process(target) if isinstance(target, Pid) else self._holder(target)
         if process is None:
             self.send(target, message)
+        elif repeated and len(process.mailbox) >= process.mailbox.limit:
+            self.dead_letter(target, message, "mailbox_full")
         else:
             process.admit(message)
 

@@ -57,6 +57,7 @@ def send_interval(period: float, target: Pid[M] | str, message: M) -> Ref:
 
     It goes on until `cancel_timer`, or the end of the process that `target` names now; if nobody has that name, it does
     not begin. A name is looked up anew for each message. A message that is late makes those behind it no later.
+    One that finds a bounded mailbox full is left out, and is a dead letter.
 
     Args:
         period: seconds, 0.001 or more.

@@ -59,9 +59,10 @@ class World:
 
     async def take(self, me: int, timeout: float) -> bool:
         try:
-            sender, number = await receive(tuple, timeout)
+            message: tuple[int, int] = await receive(None, timeout)
         except TimeoutError:
             return False
+        sender, number = message
         self.took.setdefault((sender, me), []).append(number)
         return True
 

@@ -16,7 +16,9 @@ from pydist import (
     Pid,
     Ref,
     Timeout,
+    bound_mailbox,
     cancel_timer,
+    dead_letters,
     make_ref,
     read_timer,
     receive,
@@ -432,3 +434,14 @@ def test_whatever_is_set_and_stopped_each_message_comes_once_and_in_time(history
         assert running() == sum(timer.runs() for timer in timers)
 
     main()
+
+
+@in_process
+async def test_an_interval_leaves_out_what_a_full_bounded_mailbox_has_no_room_for() -> None:
+    bound_mailbox(2)
+    send_interval(1, self_pid(), "tick")
+    await passed(5.5)
+    assert (mailbox(), dead_letters()) == (["tick", "tick"], {"mailbox_full": 3})
+    assert [await receive(), await receive()] == ["tick", "tick"]
+    await passed(1)
+    assert mailbox() == ["tick"]

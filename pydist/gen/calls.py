@@ -92,6 +92,15 @@ class Call(Message, tag="$call"):
     caller: Caller
     request: Any
 
+    def __asker__(self) -> Alias | None:
+        """Where the caller waits. What has come from another node may be anything."""
+        caller: object = self.caller
+        if type(caller) is not Caller:
+            return None
+        pid: object = caller.pid
+        ref: object = caller.ref
+        return Alias(pid, ref) if type(pid) is Pid and type(ref) is Ref else None
+
 
 class Cast(Message, tag="$cast"):
     """A message for `handle_cast` on its way; also the event that a `GenStatem` gets."""

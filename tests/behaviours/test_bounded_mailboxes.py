@@ -9,6 +9,9 @@ import pytest
 
 from pydist import (
     KILL,
+    MAILBOX_FULL,
+    Caller,
+    CallError,
     ChildSpec,
     GenServer,
     GenStatem,
@@ -19,6 +22,7 @@ from pydist import (
     Task,
     Via,
     bound_mailbox,
+    call,
     cast,
     child,
     exit,  # noqa: A004  # OTP's name
@@ -27,10 +31,12 @@ from pydist import (
     self_pid,
     send,
     send_request,
+    spawn,
     which_children,
 )
 from pydist.bounds import WhenFull
-from tests.helpers import in_process, passed
+from pydist.gen.calls import Call
+from tests.helpers import in_process, links_and_monitors, mailbox, now, passed
 
 
 class Flaky(GenServer):
@@ -128,3 +134,64 @@ async def test_outcomes_are_given_back_to_a_full_mailbox_when_the_wait_for_many_
         async with asyncio.timeout(1):
             await Task.yield_many(tasks, 10)
     assert await tasks[0].yield_(0) == Returned(0.1)
+
+
+class Number(Request[int], tag="test_bounded_mailboxes.Number"):
+    number: int
+
+
+class Bounded(GenServer):
+    """Takes a second for each request."""
+
+    async def init(self, limit: int, when_full: WhenFull) -> None:
+        bound_mailbox(limit, when_full)
+
+    async def handle_call(self, request: Any, _caller: Any, /) -> Any:
+        await asyncio.sleep(1)
+        return request.number
+
+
+@pytest.mark.parametrize(
+    ("when_full", "answered", "refused"), [("drop_newest", [0, 1], [2, 3]), ("drop_oldest", [0, 3], [1, 2])]
+)
+def test_a_call_that_is_dropped_fails_at_once(when_full: WhenFull, answered: list[int], refused: list[int]) -> None:
+    @in_process
+    async def main() -> None:
+        server = await Bounded.start_link(1, when_full)
+        seen: dict[str, list[Any]] = {"answered": [], "refused": []}
+
+        async def asks(number: int) -> None:
+            try:
+                seen["answered"].append(await call(server, Number(number)))
+            except CallError as error:
+                seen["refused"].append((number, error.reason, now()))
+            assert links_and_monitors() == (0, 0, 0, 0)
+
+        begun = now()
+        for number in range(4):
+            spawn(asks, number)
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        await passed(5)
+        assert seen == {"answered": answered, "refused": [(number, MAILBOX_FULL, begun) for number in refused]}
+
+    main()
+
+
+@in_process
+async def test_a_request_that_is_dropped_is_answered_at_once() -> None:
+    server = await Bounded.start_link(1, "drop_newest")
+    requests = [send_request(server, Number(number)) for number in range(2)]
+    await asyncio.sleep(0)
+    requests += [send_request(server, Number(number)) for number in range(2, 4)]
+    with pytest.raises(CallError) as caught:
+        await receive_response(requests[1])
+    assert caught.value.reason is MAILBOX_FULL
+
+
+@in_process
+async def test_what_pretends_to_be_a_call_hurts_nobody() -> None:
+    bound_mailbox(1)
+    for caller in (None, Caller(5, 6, None, ""), Caller(self_pid(), None, None, "")):  # type: ignore[arg-type]  # from a peer that lies
+        send(self_pid(), Call(caller, "request"))  # type: ignore[arg-type]  # see above
+    assert len(mailbox()) == 1
