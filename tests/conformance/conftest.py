@@ -1,4 +1,4 @@
-"""The three settings in which each test of this folder is run."""
+"""The settings in which each test of this folder is run."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from collections.abc import Awaitable, Callable, Iterator
 from itertools import count
 from typing import Final
 
+import attrs
 import pytest
 
 from pydist import Node
 from pydist.transport.memory import MemoryNetwork
+from pydist.wire.handshake import Flag
 from tests.conformance.deeds import HOST, host
 from tests.conformance.far import Far, own_port_mapper
 from tests.conformance.stage import Stage, opposite
@@ -35,15 +37,15 @@ def far(far_epmd_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     program.kill()
 
 
-@pytest.fixture(params=["local", "memory", pytest.param("tcp", marks=pytest.mark.real)])
+@pytest.fixture(params=["local", "memory", "version 1", pytest.param("tcp", marks=pytest.mark.real)])
 async def stage(request: pytest.FixtureRequest, start_node: StartNode, network: MemoryNetwork) -> Stage:
-    """The stage, in each of the three settings."""
+    """The stage, in each of the settings."""
     return await _STAGES[request.param](request, start_node, network)
 
 
-@pytest.fixture(params=["memory", pytest.param("tcp", marks=pytest.mark.real)])
+@pytest.fixture(params=["memory", "version 1", pytest.param("tcp", marks=pytest.mark.real)])
 async def far_stage(request: pytest.FixtureRequest, start_node: StartNode, network: MemoryNetwork) -> Stage:
-    """The stage, in the two settings in which there is a connection."""
+    """The stage, in each setting in which there is a connection."""
     return await _STAGES[request.param](request, start_node, network)
 
 
@@ -54,7 +56,19 @@ async def _local(_request: pytest.FixtureRequest, start_node: StartNode, network
 
 
 async def _memory(_request: pytest.FixtureRequest, start_node: StartNode, network: MemoryNetwork) -> Stage:
-    here, there = await start_node("here"), await start_node("there")
+    return await _two_nodes(start_node, network, await start_node("there"))
+
+
+async def _version_1(_request: pytest.FixtureRequest, start_node: StartNode, network: MemoryNetwork) -> Stage:
+    there = await start_node("there")
+    assert there._cluster is not None
+    door = there._cluster.door
+    door.settings = attrs.evolve(door.settings, local=attrs.evolve(door.settings.local, version=1, flags=Flag.SIGNALS))
+    return await _two_nodes(start_node, network, there)
+
+
+async def _two_nodes(start_node: StartNode, network: MemoryNetwork, there: Node) -> Stage:
+    here = await start_node("here")
     for node in (here, there):
         node.spawn(host, name=HOST)
     return Stage("memory", here, there.name, network.cut)
@@ -64,4 +78,4 @@ async def _tcp(request: pytest.FixtureRequest, start_node: StartNode, _network: 
     return await opposite(request.getfixturevalue("far"), start_node)
 
 
-_STAGES: Final = {"local": _local, "memory": _memory, "tcp": _tcp}
+_STAGES: Final = {"local": _local, "memory": _memory, "version 1": _version_1, "tcp": _tcp}

@@ -1,7 +1,7 @@
 """Two places for processes, and the processes there, which do what a test tells them.
 
-A test is one director: a process on the first place. What it plays is written once, and played in three settings: both
-places are one node; two nodes in this program; two programs.
+A test is one director: a process on the first place. What it plays is written once, and played in several settings:
+both places are one node; two nodes in this program, which may speak different versions of the protocol; two programs.
 """
 
 from __future__ import annotations
