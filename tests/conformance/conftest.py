@@ -14,7 +14,7 @@ from pydist.transport.memory import MemoryNetwork
 from pydist.wire.handshake import Flag
 from tests.conformance.deeds import HOST, host
 from tests.conformance.far import Far, own_port_mapper
-from tests.conformance.stage import Stage, opposite
+from tests.conformance.stage import Setting, Stage, opposite
 
 StartNode = Callable[..., Awaitable[Node]]
 
@@ -56,7 +56,7 @@ async def _local(_request: pytest.FixtureRequest, start_node: StartNode, network
 
 
 async def _memory(_request: pytest.FixtureRequest, start_node: StartNode, network: MemoryNetwork) -> Stage:
-    return await _two_nodes(start_node, network, await start_node("there"))
+    return await _two_nodes("memory", start_node, network, await start_node("there"))
 
 
 async def _version_1(_request: pytest.FixtureRequest, start_node: StartNode, network: MemoryNetwork) -> Stage:
@@ -64,14 +64,14 @@ async def _version_1(_request: pytest.FixtureRequest, start_node: StartNode, net
     assert there._cluster is not None
     door = there._cluster.door
     door.settings = attrs.evolve(door.settings, local=attrs.evolve(door.settings.local, version=1, flags=Flag.SIGNALS))
-    return await _two_nodes(start_node, network, there)
+    return await _two_nodes("version 1", start_node, network, there)
 
 
-async def _two_nodes(start_node: StartNode, network: MemoryNetwork, there: Node) -> Stage:
+async def _two_nodes(setting: Setting, start_node: StartNode, network: MemoryNetwork, there: Node) -> Stage:
     here = await start_node("here")
     for node in (here, there):
         node.spawn(host, name=HOST)
-    return Stage("memory", here, there.name, network.cut)
+    return Stage(setting, here, there.name, network.cut)
 
 
 async def _tcp(request: pytest.FixtureRequest, start_node: StartNode, _network: MemoryNetwork) -> Stage:

@@ -97,6 +97,22 @@ def alias(reply: bool = False) -> Alias:
     return open_alias(reply=reply)
 
 
+def urgent_alias() -> Alias:
+    return open_alias(priority=True)
+
+
+def send_urgently(target: Alias, message: Any) -> None:
+    send(target, message, priority=True)
+
+
+def link_urgently(pid: Pid) -> None:
+    link(pid, priority=True)
+
+
+def monitor_urgently(target: Pid) -> Ref:
+    return monitor(target, priority=True)
+
+
 async def take(message: Any) -> None:
     """Wait for this message, and leave all others where they are."""
 
@@ -210,12 +226,15 @@ _DEEDS: Final[dict[str, Callable[..., Any]]] = {
         is_alive,
         leave,
         link,
+        link_urgently,
         monitor,
+        monitor_urgently,
         monitor_with_alias,
         register,
         self_pid,
         send,
         send_all,
+        send_urgently,
         spawn_linked,
         spawn_monitored,
         speak_and_leave,
@@ -226,6 +245,7 @@ _DEEDS: Final[dict[str, Callable[..., Any]]] = {
         unalias,
         unlink,
         unregister,
+        urgent_alias,
         whereis,
     )
 }

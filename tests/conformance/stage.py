@@ -34,7 +34,7 @@ from tests.conformance.far import Far
 P = ParamSpec("P")
 _NUMBERS: Final = count(1)
 """Each node that meets a program has a name of its own, so that none waits for another's to be free."""
-Setting: TypeAlias = Literal["local", "memory", "tcp"]
+Setting: TypeAlias = Literal["local", "memory", "version 1", "tcp"]
 
 
 class Actor:
