@@ -16,8 +16,8 @@ from pydist.core.handshake import Confirm, Decide, Established, Event, Handshake
 from pydist.core.portmap import PortMap
 from pydist.errors import DecodeError, EncodeError, FrameTooLarge, HandshakeError, WireError
 from pydist.wire import epmd
-from pydist.wire.codec import Decoder, Encoder
-from pydist.wire.control import Home, Incoming, Messages, Send, SignalReader, write_signal
+from pydist.wire.codec import Decoder, Encoder, PureDecoder, PureEncoder
+from pydist.wire.control import Home, Incoming, Messages, PureSignalReader, Send, SignalReader, write_signal
 from pydist.wire.framing import LONG, SHORT, FrameBuffer
 from pydist.wire.handshake import MESSAGE_LIMIT, Flag, Identity, Status
 
@@ -101,6 +101,24 @@ def _signal_written_again(signal: Incoming) -> None:
     with suppress(EncodeError):
         written = write_signal(signal, Encoder())
         assert [write_signal(again, Encoder()) for again in SignalReader(B, A).read(b"\x91" + written)] == [written]  # type: ignore[arg-type]  # no run
+
+
+def twins(data: bytes) -> None:
+    """The twin in C reads and writes as the one in Python does, and refuses the same."""
+    for read, pure in (
+        (Decoder().decode, PureDecoder().decode),
+        (SignalReader(B, A).read, PureSignalReader(B, A).read),
+    ):
+        value, expected = _outcome(read, data), _outcome(pure, data)
+        assert repr(value) == repr(expected)  # NaN equals nothing
+        assert _outcome(Encoder().encode, value) == _outcome(PureEncoder().encode, value)
+
+
+def _outcome(act: Callable[[Any], Any], argument: Any) -> Any:
+    try:
+        return act(argument)
+    except (DecodeError, EncodeError) as error:
+        return type(error).__name__
 
 
 def connection(data: bytes) -> None:
@@ -222,6 +240,7 @@ TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
         framing,
         terms,
         signals,
+        twins,
         connection,
         altered_connection,
         stranger,

@@ -93,12 +93,16 @@ class Router:
 
     def send_alias(self, target: Alias, message: Any, *, urgent: bool = False) -> None:
         """A message to an alias; the reply to a request ends it. `urgent`: it asks for priority."""
-        node = target.pid.node
-        kind = control.SendUrgent if urgent else control.SendAlias
-        self._send(node, kind(target, message, self._sender()))
-        peer = self._up.get(node)
-        if peer is not None and target.ref in peer.crossings.asked:
-            self._unwatch(peer.crossings.asked.pop(target.ref), target.ref)
+        pid, ref = target.pid, target.ref
+        peer = self._up.get(pid.node)
+        if peer is None or urgent or pid.creation != peer.identity.creation:
+            kind = control.SendUrgent if urgent else control.SendAlias
+            self._send(pid.node, kind(target, message, self._sender()))
+        else:
+            peer.put(control.alias_fields(pid, ref), message, self._sender())
+        asked = peer.crossings.asked.pop(ref, None) if peer is not None else None
+        if asked is not None:
+            self._unwatch(asked, ref)
 
     def _sender(self) -> int:
         """The number of the process that runs, whose message it is; 0 if that comes from elsewhere."""
@@ -140,7 +144,12 @@ class Router:
         if peer is None or not peer.takes_requests:
             self._ask_in_parts(source, target, ref, message)
             return
-        self._transmit(peer, control.Ask(source.pid, _bare(target), ref, message))
+        signal = control.Ask(source.pid, _bare(target), ref, message)
+        if peer.bounds or (isinstance(target, Pid) and target.creation != peer.identity.creation):
+            self._transmit(peer, signal)
+        else:
+            peer.send(signal)  # as in `send_alias`
+            peer.crossings.asking[ref] = source.pid
 
     def _ask_in_parts(self, source: Process, target: Target, ref: Ref, message: Any) -> None:
         self.monitor(source, target, ref)
@@ -325,8 +334,15 @@ class Router:
             self._runtime.dead_letter((signal.name, self._runtime.node), signal.message, "unknown_name")
 
     def _alias_message(self, peer: Peer, signal: control.SendAlias) -> None:
-        peer.crossings.asking.pop(signal.alias.ref, None)
-        self._runtime.send(signal.alias, signal.message)
+        alias = signal.alias
+        process = self._runtime.process(alias.pid)
+        if process is None:
+            self._runtime.send(alias, signal.message)
+            return
+        if peer.crossings.asking.pop(alias.ref, None) is not None:
+            # The other end knows that the monitor has gone with the reply: nothing is left to be told of it.
+            process.related().monitors.pop(alias.ref, None)
+        process.deliver_alias(alias.ref, signal.message)
 
     def _urgent_message(self, peer: Peer, signal: control.SendUrgent) -> None:
         peer.crossings.asking.pop(signal.alias.ref, None)

@@ -66,6 +66,7 @@ LIKELY: Final[dict[str, st.SearchStrategy[bytes]]] = {
     "framing": behind_heads(st.builds(framed, st.just(0), frames)),
     "terms": st.builds(pack, terms),
     "signals": frames,
+    "twins": st.builds(pack, terms) | frames,
     "connection": behind_heads(st.builds(framed, st.integers(0, 3), frames)),
     "port_mapper": behind_heads(requests | st.binary(max_size=5)),
 }

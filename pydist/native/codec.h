@@ -184,7 +184,7 @@ extern PyObject *atom_class, *alias_class, *opaque_class, *encoded_class, *exten
 extern PyObject *pure_encoder, *pure_reader, *layout_of, *read_extension, *as_decode_error;
 extern PyObject *too_deep, *format_error, *decode_error;
 extern PyObject *messages_class, *alias_message_class, *link_class, *monitor_class, *demonitor_class,
-    *monitor_exit_class;
+    *monitor_exit_class, *ask_class;
 
 int leaves_ready(void);
 int encoder_ready(void);

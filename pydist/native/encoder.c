@@ -284,6 +284,59 @@ encoder_encode(Encoder *self, PyObject *value)
     return encode_slowly(self, value);
 }
 
+/* The array of a signal up to its term. */
+static int
+begin_signal(Encoder *self, Writer *writer, PyObject *fields)
+{
+    writer_begin(writer);
+    int done = write_array(writer, (size_t)PyTuple_GET_SIZE(fields) + 1);
+    for (Py_ssize_t i = 0; done == 0 && i < PyTuple_GET_SIZE(fields); i++) {
+        done = encode(self, writer, PyTuple_GET_ITEM(fields, i), 0);
+    }
+    return done;
+}
+
+/* Behind the fields, the term that was not encoded here. */
+static PyObject *
+signal_slowly(Encoder *self, PyObject *fields, PyObject *term)
+{
+    PyObject *data = encode_slowly(self, term);
+    Writer writer;
+    if (data == NULL || begin_signal(self, &writer, fields) < 0 ||
+        writer_need(&writer, (size_t)PyBytes_GET_SIZE(data)) < 0) {
+        Py_XDECREF(data);
+        return NULL;
+    }
+    put(&writer, PyBytes_AS_STRING(data), (size_t)PyBytes_GET_SIZE(data));
+    Py_DECREF(data);
+    return writer_finish(&writer);
+}
+
+static PyObject *
+encoder_signal(Encoder *self, PyObject *const *args, Py_ssize_t nargs)
+{
+    if (nargs != 2 || !PyTuple_CheckExact(args[0])) {
+        PyErr_SetString(PyExc_TypeError, "signal takes a tuple of fields and a term");
+        return NULL;
+    }
+    Writer writer;
+    if (begin_signal(self, &writer, args[0]) < 0) {
+        Py_CLEAR(writer.grown);
+        return NULL;
+    }
+    if (encode(self, &writer, args[1], DEEPEST) == 0) {
+        return writer_finish(&writer);
+    }
+    Py_CLEAR(writer.grown);
+    if (PyErr_Occurred()) {
+        if (!PyErr_ExceptionMatches(PyExc_Exception)) {
+            return NULL;
+        }
+        PyErr_Clear();
+    }
+    return signal_slowly(self, args[0], args[1]);
+}
+
 static PyObject *
 encoder_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
@@ -307,6 +360,8 @@ encoder_dealloc(Encoder *self)
 
 static PyMethodDef encoder_methods[] = {
     {"encode", (PyCFunction)encoder_encode, METH_O, "The bytes of a value. Raises EncodeError."},
+    {"signal", (PyCFunction)(void (*)(void))encoder_signal, METH_FASTCALL,
+     "The bytes of an array of fields and a term. Raises EncodeError."},
     {NULL},
 };
 

@@ -4,10 +4,10 @@ PyObject *park, *next_turn, *missing, *normal, *not_in_process, *union_type, *re
     *send_slowly, *current_tasks, *swap_current_task, *current_task;
 PyObject *atom_class, *alias_class, *opaque_class, *encoded_class, *extension_class, *message_classes, *pure_encoder,
     *pure_reader, *layout_of, *read_extension, *as_decode_error, *too_deep, *format_error, *decode_error, *messages_class,
-    *alias_message_class, *link_class, *monitor_class, *demonitor_class, *monitor_exit_class;
+    *alias_message_class, *link_class, *monitor_class, *demonitor_class, *monitor_exit_class, *ask_class;
 
 /* Raised with every change that both twins must know of: speedups.py leaves a twin of another version aside. */
-enum { VERSION = 9 };
+enum { VERSION = 10 };
 
 /* The objects that both twins share: sentinels, and what only Python can say. */
 static PyObject *
@@ -50,6 +50,7 @@ native_connect(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
         {"monitor", &monitor_class},
         {"demonitor", &demonitor_class},
         {"monitor_exit", &monitor_exit_class},
+        {"ask", &ask_class},
     };
     if (PyTuple_GET_SIZE(args) > 0) {
         PyErr_SetString(PyExc_TypeError, "connect takes keywords alone");

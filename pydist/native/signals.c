@@ -2,7 +2,7 @@
  * read here, and made a signal or refused by the Python twin. */
 #include "codec.h"
 
-enum { SEND = 1, SEND_ALIAS = 3, LINK = 10, MONITOR = 20, DEMONITOR = 21, MONITOR_EXIT = 22 };
+enum { SEND = 1, SEND_ALIAS = 3, LINK = 10, MONITOR = 20, DEMONITOR = 21, MONITOR_EXIT = 22, ASK = 23 };
 
 /* The node that a bare number belongs to. */
 typedef struct {
@@ -195,6 +195,17 @@ read_monitor_exit(SignalReader *self, Reader *reader)
     return make_signal(reader, monitor_exit_class, &fields);
 }
 
+static PyObject *
+read_ask(SignalReader *self, Reader *reader)
+{
+    Fields fields = {.count = 0};
+    take_pid(&fields, reader, &self->peer);
+    take_address(&fields, reader, &self->local);
+    take_ref(&fields, reader, &self->peer);
+    take_term(&fields, reader);
+    return make_signal(reader, ask_class, &fields);
+}
+
 /* A signal of a frequent kind; NULL without an exception for any other. */
 static PyObject *
 read_frequent(SignalReader *self, Reader *reader)
@@ -216,6 +227,8 @@ read_frequent(SignalReader *self, Reader *reader)
         return items == 4 ? read_monitor(self, reader, op == MONITOR ? monitor_class : demonitor_class) : NULL;
     case MONITOR_EXIT:
         return items == 5 ? read_monitor_exit(self, reader) : NULL;
+    case ASK:
+        return items == 5 ? read_ask(self, reader) : NULL;
     default:
         return NULL;
     }

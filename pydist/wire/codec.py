@@ -124,6 +124,15 @@ class PureEncoder:
             self._pack = self._new_packer()
         return data
 
+    def signal(self, fields: tuple[int | str, ...], term: Any) -> bytes:
+        """The array of at most 14 fields and a term.
+
+        Raises:
+            EncodeError: as `encode` of the term.
+        """
+        # The term is the last item: make room for it in the array's one-byte head.
+        return bytes((0x90 | len(fields) + 1,)) + self.encode(list(fields))[1:] + self.encode(term)
+
     def _new_packer(self) -> Callable[[Any], bytes]:
         packer = _msgpack.Packer(strict_types=True, default=self.stand_in, buf_size=4096)
         return cast("Callable[[Any], bytes]", packer.pack)

@@ -352,14 +352,14 @@ _WITHOUT_TERM: Final[dict[type, Callable[[Any], list[int | str]]]] = {
     Unbounded: lambda s: [UNBOUNDED, _address(s.source)],
 }
 
-_BEFORE_TERM: Final[dict[type, Callable[[Any], list[int | str]]]] = {
-    SendName: lambda s: [SEND_NAME, s.name],
-    SendAlias: lambda s: [SEND_ALIAS, s.alias.pid.number, s.alias.ref.number],
-    SendUrgent: lambda s: [SEND_URGENT, s.alias.pid.number, s.alias.ref.number],
-    Exit: lambda s: [EXIT, s.source.number, s.target.number],
-    ExitTo: lambda s: [EXIT_TO, s.source.number, s.target.number],
-    MonitorExit: lambda s: [MONITOR_EXIT, _address(s.source), s.target.number, s.ref.number],
-    Ask: lambda s: [ASK, s.source.number, _address(s.target), s.ref.number],
+_BEFORE_TERM: Final[dict[type, Callable[[Any], tuple[int | str, ...]]]] = {
+    SendName: lambda s: (SEND_NAME, s.name),
+    SendAlias: lambda s: (SEND_ALIAS, s.alias.pid.number, s.alias.ref.number),
+    SendUrgent: lambda s: (SEND_URGENT, s.alias.pid.number, s.alias.ref.number),
+    Exit: lambda s: (EXIT, s.source.number, s.target.number),
+    ExitTo: lambda s: (EXIT_TO, s.source.number, s.target.number),
+    MonitorExit: lambda s: (MONITOR_EXIT, _address(s.source), s.target.number, s.ref.number),
+    Ask: lambda s: (ASK, s.source.number, _address(s.target), s.ref.number),
 }
 
 
@@ -415,12 +415,10 @@ def write_signal(signal: Signal, encoder: Encoder) -> bytes:
     Raises:
         EncodeError: the message or the reason can't cross the wire.
     """
-    plain = _WITHOUT_TERM.get(type(signal))
-    if plain is not None:
-        return encoder.encode(plain(signal))
-    fixed = _BEFORE_TERM[type(signal)](signal)
-    # The term is the last item: make room for it in the array's one-byte head.
-    return bytes((0x90 | len(fixed) + 1,)) + encoder.encode(fixed)[1:] + encoder.encode(term_of(signal))
+    before_term = _BEFORE_TERM.get(type(signal))
+    if before_term is None:
+        return encoder.encode(_WITHOUT_TERM[type(signal)](signal))
+    return encoder.signal(before_term(signal), term_of(signal))
 
 
 # Reading -------------------------------------------------------------------------------------------------------------
@@ -518,5 +516,6 @@ if not TYPE_CHECKING and native is not None:
         monitor=Monitor,
         demonitor=Demonitor,
         monitor_exit=MonitorExit,
+        ask=Ask,
     )
     SignalReader = native.SignalReader
