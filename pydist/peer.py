@@ -178,6 +178,17 @@ class Peer(asyncio.Protocol):
             self._flush_due = True
             self._flusher.flush_soon(self)
 
+    def put(self, fields: tuple[int | str, ...], term: Any, source: int) -> None:
+        """As `send` of a message, without making a signal first; `ask_fields` and `alias_fields` make the fields."""
+        if not self.up:
+            return
+        if self._outbox.size > self._crowded_above:
+            self._crowd(capped=True)
+        self._outbox.put(fields, term, source)
+        if not self._flush_due:
+            self._flush_due = True
+            self._flusher.flush_soon(self)
+
     def send(self, signal: Signal) -> None:
         """Queue any signal; raises as `send_message`, but only messages ever find the connection full.
 

@@ -144,12 +144,11 @@ class Router:
         if peer is None or not peer.takes_requests:
             self._ask_in_parts(source, target, ref, message)
             return
-        signal = control.Ask(source.pid, _bare(target), ref, message)
         if peer.bounds or (isinstance(target, Pid) and target.creation != peer.identity.creation):
-            self._transmit(peer, signal)
-        else:
-            peer.send(signal)  # as in `send_alias`
-            peer.crossings.asking[ref] = source.pid
+            self._transmit(peer, control.Ask(source.pid, _bare(target), ref, message))
+            return
+        peer.put(control.ask_fields(source.pid, _bare(target), ref), message, source.pid.number)
+        peer.crossings.asking[ref] = source.pid
 
     def _ask_in_parts(self, source: Process, target: Target, ref: Ref, message: Any) -> None:
         self.monitor(source, target, ref)

@@ -38,6 +38,7 @@ class Outbox:
 
     __slots__ = (
         "_add_message",
+        "_add_signal",
         "_behind",
         "_bulk",
         "_encode",
@@ -45,6 +46,7 @@ class Outbox:
         "_frame",
         "_frame_target",
         "_large",
+        "_put_together",
         "_room",
         "_sealed",
         "_term_limit",
@@ -61,6 +63,7 @@ class Outbox:
     ) -> None:
         self._encoder = encoder
         self._encode = encoder.encode
+        self._put_together = encoder.signal
         self._term_limit = (message_limit if fragments else frame_limit) - HEAD_ROOM
         self._large = FRAGMENT if fragments else maxsize
         """A term with more bytes goes by the bulk lane."""
@@ -69,6 +72,7 @@ class Outbox:
         """What the frame being built still takes."""
         self._frame = FrameBuilder(self._encode)
         self._add_message = self._frame.message
+        self._add_signal = self._frame.signal
         self._sealed: deque[bytes] = deque()
         self._bulk = BulkLane(self._encode, message_limit)
         self._behind = self._bulk.sources
@@ -106,6 +110,17 @@ class Outbox:
             self.send(signal.target.number, signal.message, source)
             return
         self._set_aside(None, write_signal(signal, self._encoder), source)
+
+    def put(self, fields: tuple[int | str, ...], term: Any, source: int) -> None:
+        """Queue the signal of `source` that is these fields (`control.py`) and a term; raises as `signal`."""
+        data = self._put_together(fields, term)
+        size = len(data)
+        if size > self._room or source in self._behind:
+            self._set_aside(None, data, source)
+            return
+        self._add_signal(data)
+        self.size += size
+        self._room -= size
 
     def tick(self) -> None:
         """Queue an empty frame, before all that is large."""
