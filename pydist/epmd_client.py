@@ -218,7 +218,7 @@ async def ensure_running(host: str = HOST, port: int = DEFAULT_PORT) -> bool:
             no port mapper.
     """
     try:
-        await names(host, port)
+        await _greet(host, port)
     except _NobodyAnswers as error:
         if not _is_loopback(host):
             raise PortMapperError(f"{error}; on another host than this it can't be started from here") from error
@@ -228,12 +228,17 @@ async def ensure_running(host: str = HOST, port: int = DEFAULT_PORT) -> bool:
     for _ in range(START_TRIES):
         complaint = await _start(port)
         with contextlib.suppress(_NobodyAnswers):
-            await names(host, port)
+            await _greet(host, port)
             log.info("port_mapper_started" if not complaint else "port_mapper_found", port=port)
             return not complaint
     raise PortMapperError(
         f"no port mapper came up at {host}:{port}: {complaint or 'what was started does not answer there'}"
     )
+
+
+async def _greet(host: str, port: int) -> None:
+    """Ask what has a short answer, however many nodes there are; an error says why there was none."""
+    await lookup("anybody", host, port)
 
 
 async def _start(port: int) -> str:
