@@ -7,21 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from pydist import Node, NodeDown, NodeUp, connect, epmd_client, monitor_nodes, receive
+from pydist import Node, NodeDown, connect_node, epmd_client, monitor_nodes, receive
 from pydist.errors import BadNodeName, NodeStartError
 
 StartNode = Callable[..., Awaitable[Node]]
-
-
-async def reach(name: str) -> bool:
-    """Whether the calling node gets a connection to `name`."""
-    monitor_nodes(True)
-    connect(name)
-    try:
-        await receive(NodeUp, 1.0)
-    except TimeoutError:
-        return False
-    return True
 
 
 async def part(a: Node, b: Node) -> None:
@@ -40,14 +29,14 @@ async def test_two_nodes_with_a_cookie_of_their_own_connect(start_node: StartNod
     a = await start_node("a", cookies={"b@127.0.0.1": "of the two"})
     b = await start_node("b", cookie="another")
     b.set_cookie(a.name, "of the two")
-    assert await a.run(reach, b.name)
+    assert await a.run(connect_node, b.name)
 
 
 async def test_a_cookie_that_is_taken_back_leaves_the_one_that_all_share(start_node: StartNode) -> None:
     a, b = await start_node("a", cookies={"b@127.0.0.1": "of the two"}), await start_node("b")
-    assert not await a.run(reach, b.name)
+    assert not await a.run(connect_node, b.name)
     a.set_cookie(b.name, None)
-    assert await a.run(reach, b.name)
+    assert await a.run(connect_node, b.name)
 
 
 async def test_a_cluster_moves_to_a_new_cookie_without_a_restart(start_node: StartNode, tmp_path: Path) -> None:
@@ -61,14 +50,14 @@ async def test_a_cluster_moves_to_a_new_cookie_without_a_restart(start_node: Sta
     for file in files:
         write(file, "old\n")
     a, b = [await start_node(file.name, cookie=None, cookie_file=file) for file in files]
-    assert await a.run(reach, b.name)
+    assert await a.run(connect_node, b.name)
     for number, text in enumerate(["new\nold\n", "new\nold\n", "new\n", "new\n"]):
         write(files[number % 2], text)
         for here, there in ((a, b), (b, a)):
             await part(here, there)
-            assert await here.run(reach, there.name)
+            assert await here.run(connect_node, there.name)
     stranger = await start_node("c", cookie="old")
-    assert not await stranger.run(reach, b.name)
+    assert not await stranger.run(connect_node, b.name)
 
 
 async def test_a_node_without_a_cookie_takes_the_one_in_the_users_home(
@@ -76,7 +65,7 @@ async def test_a_node_without_a_cookie_takes_the_one_in_the_users_home(
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     a, b = await start_node("a", cookie=None), await start_node("b", cookie=None)
-    assert await a.run(reach, b.name)
+    assert await a.run(connect_node, b.name)
     assert (tmp_path / ".pydist.cookie").exists()
 
 
@@ -103,7 +92,7 @@ async def test_a_hidden_node_says_so_to_the_port_mapper_and_to_its_peers(
     found = await epmd_client.lookup("a", "127.0.0.1", port_mapper)
     assert found is not None
     assert (found.node_type, epmd_client.is_pydist(found)) == (72, True)
-    assert await b.run(reach, a.name)
+    assert await b.run(connect_node, a.name)
     assert a._cluster is not None
     assert b._cluster is not None
     assert (b._cluster.up[a.name].identity.hidden, a._cluster.up[b.name].identity.hidden) == (True, False)
