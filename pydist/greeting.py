@@ -9,10 +9,12 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Protocol, cast
 
-from pydist.core.handshake import Confirm, Decide, Established, Event, Handshake, Refused
+from pydist.core.handshake import Confirm, Decide, Established, Event, Handshake, Named, NameWanted, Refused
 from pydist.core.handshake_states import State
 from pydist.errors import WireError
 from pydist.flusher import Flusher
+from pydist.naming import chosen_name
+from pydist.own_log import log
 from pydist.peer import Peer, PeerOwner, Settings
 from pydist.wire.handshake import Identity, Status
 
@@ -164,6 +166,12 @@ class Greeting(asyncio.Protocol):
                     self._establish(identity, leftover)
                 case Refused(_, status):
                     self._refuse(status)
+                case NameWanted():
+                    self._perform(self._handshake.give_name(*chosen_name(self._settings.env), self._clock()))
+                case Named(home):
+                    log.info("node_named", node=home.node, here=self._settings.local.node)
+                    self._write()
+                    self._shut(self._linger)
         self._write()
 
     def _write(self) -> None:

@@ -22,6 +22,7 @@ from pydist.env import Env, real_env
 from pydist.errors import Exit, NodeStartError
 from pydist.liveness import Liveness
 from pydist.logs import default_logging
+from pydist.naming import Nameless
 from pydist.node_ports import PeerPorts, node_ports
 from pydist.node_watch import node_watch_of
 from pydist.own_log import log
@@ -60,6 +61,8 @@ class Node:
         cookie_file: another file that holds the cookie, on a line; two while the cluster changes it, the new one first.
             Others may not read it. It is looked at before each handshake.
         hidden: do not count as a member of the cluster: other nodes leave it out of `nodes()`.
+        named_by: with a name like @host, the node that gives this one its name and creation when it starts (OTP: `erl
+            -name undefined`). Such a node is hidden, and nobody can dial it; it connects to the one that named it.
         epmd_port: the port mapper's port; ERL_EPMD_PORT or 4369 by default.
         port: where the node listens; a free one by default.
         peer_ports: for a cluster without port mappers: the port at which all its nodes listen, or a mapping of node
@@ -99,6 +102,7 @@ class Node:
         cookies: Mapping[str, str] | None = None,
         cookie_file: str | os.PathLike[str] | None = None,
         hidden: bool = False,
+        named_by: str | None = None,
         epmd_port: int | None = None,
         port: int = 0,
         peer_ports: PeerPorts | None = None,
@@ -117,7 +121,8 @@ class Node:
         network: Network | None = None,
         env: Env | None = None,
     ) -> None:
-        self._name = None if name is None else NodeName.parse(name)
+        self._nameless = Nameless.wish(name, named_by)
+        self._name = None if name is None or self._nameless else NodeName.parse(name)
         if not message_limit > 0:
             raise NodeStartError(f"message_limit is a number of bytes above 0, not {message_limit}")
         if long_schedule is not None and not long_schedule > 0:
@@ -138,9 +143,9 @@ class Node:
         self._network = TcpNetwork(allow_public=allow_public) if network is None else network
         self._env = real_env() if env is None else env
         self._cookies = CookieJar(cookie, cookies, cookie_file, self._env.entropy)
-        self._hidden = hidden
+        self._hidden = hidden or self._nameless is not None
         self._ports = node_ports(
-            epmd_port=epmd_port, peer_ports=peer_ports, port=port, hidden=hidden, entropy=self._env.entropy
+            epmd_port=epmd_port, peer_ports=peer_ports, port=port, hidden=self._hidden, entropy=self._env.entropy
         )
         self._runtime: Runtime | None = None
         self._cluster: Cluster | None = None
@@ -160,20 +165,18 @@ class Node:
             PortInUse: another program listens at the port.
             PortMapperError: there is no port mapper, and none could be started.
             NodeStartError: the address can't be listened at, or there is no cookie, or not for us alone.
+            Unreachable: the node that is to name this one can't be reached.
         """
         if self._runtime is not None:
             raise NodeStartError(f"the node {self.name} has been started already")
         loop = asyncio.get_running_loop()
-        if self._name is None:
+        if self._nameless is not None:
+            creation = await self._get_name(self._nameless)
+        elif self._name is not None:
+            creation = await self._listen_and_register(self._name)
+        else:
             self._runtime = self._watched(Runtime(loop))
             return
-        self._cookies.open()
-        self._listener = await self._network.listen(self._answer, self._name.host, self._port)
-        try:
-            creation = await self._ports.enter(self._name, self._listener.port)
-        except BaseException:
-            self._listener.close()
-            raise
         self._runtime = self._watched(Runtime(loop, self.name, creation))
         settings = Settings(
             local=Identity(self.name, creation, self._liveness.flags, hidden=self._hidden),
@@ -189,7 +192,27 @@ class Node:
         )
         redial = self._liveness.redial(self.name, self._env)
         self._cluster = Cluster(self._runtime, settings, self._network, self._ports, redial)
-        log.info("node_started", node=self.name, port=self._listener.port, creation=creation)
+        if self._nameless is not None:
+            self._cluster.connect(self._nameless.by)
+        port = None if self._listener is None else self._listener.port
+        log.info("node_started", node=self.name, port=port, creation=creation)
+
+    async def _get_name(self, nameless: Nameless) -> int:
+        """From another node, and with it the creation."""
+        self._cookies.open()
+        given = await nameless.ask(self._cookies(), self._env, self._network, self._ports)
+        self._name = NodeName.parse(given.node)
+        return given.creation
+
+    async def _listen_and_register(self, name: NodeName) -> int:
+        """The creation comes from the port mapper."""
+        self._cookies.open()
+        self._listener = await self._network.listen(self._answer, name.host, self._port)
+        try:
+            return await self._ports.enter(name, self._listener.port)
+        except BaseException:
+            self._listener.close()
+            raise
 
     def _watched(self, runtime: Runtime) -> Runtime:
         if self._long_schedule is not None:
@@ -354,6 +377,7 @@ def run(
     cookies: Mapping[str, str] | None = None,
     cookie_file: str | os.PathLike[str] | None = None,
     hidden: bool = False,
+    named_by: str | None = None,
     epmd_port: int | None = None,
     port: int = 0,
     peer_ports: PeerPorts | None = None,
@@ -379,6 +403,7 @@ def run(
         cookies: cookies for single other nodes.
         cookie_file: a file that holds the cookie; ~/.pydist.cookie without `cookie`.
         hidden: do not count as a member of the cluster.
+        named_by: the node that gives this one its name.
         epmd_port: the port mapper's port.
         port: where the node listens.
         peer_ports: where others listen, in a cluster without port mappers.
@@ -404,6 +429,7 @@ def run(
         cookies=cookies,
         cookie_file=cookie_file,
         hidden=hidden,
+        named_by=named_by,
         epmd_port=epmd_port,
         port=port,
         peer_ports=peer_ports,

@@ -26,6 +26,7 @@ import attrs
 from pydist.core.cookies import Cookies
 from pydist.core.handshake_states import ACCEPTOR_BEGINS, ENDS, INITIATOR_BEGINS, TRANSITIONS, Input, State
 from pydist.errors import FrameTooLarge, HandshakeError
+from pydist.wire.control import Home
 from pydist.wire.framing import SHORT, FrameBuffer
 from pydist.wire.handshake import (
     ANSWER,
@@ -41,6 +42,8 @@ from pydist.wire.handshake import (
     agree,
     decided,
     framed,
+    give_name,
+    given_name,
     introduction,
     prove,
     proven_by,
@@ -90,7 +93,21 @@ class Refused:
     status: Status
 
 
-Event: TypeAlias = Decide | Confirm | Established | Refused
+@attrs.frozen
+class NameWanted:
+    """To the acceptor's driver: the peer has proven itself, and has only a host yet; answer with `give_name`."""
+
+    peer: Identity
+
+
+@attrs.frozen
+class Named:
+    """The initiator had no name, and has this one now. The handshake is over, and it is to come again with it."""
+
+    home: Home
+
+
+Event: TypeAlias = Decide | Confirm | Established | Refused | NameWanted | Named
 
 
 class Handshake:
@@ -177,6 +194,14 @@ class Handshake:
                 case _:
                     return self._go(Input.DECISION, State.UP, self._established())
 
+    def give_name(self, short: str, creation: int, now: float) -> list[Event]:  # noqa: ARG002
+        """Answer :class:`NameWanted`."""
+        with self._failing():
+            self._expect(Input.DECISION)
+            decision = give_name(short, creation)
+            self._say(decided(STATUS, decision, prove(self._cookie, Role.ACCEPTOR, self._transcript, decision)))
+            return self._go(Input.DECISION, State.NAMED, Named(given_name(decision, self._peer.node)))
+
     def confirm(self, *, wanted: bool, now: float) -> list[Event]:  # noqa: ARG002
         """Answer :class:`Confirm`: True when this attempt is to replace what the peer believes is connected."""
         with self._failing():
@@ -258,16 +283,21 @@ class Handshake:
     def _proof(self, message: bytes) -> list[Event]:
         cookies = self._cookies.of(self._peer.node)
         self._cookie = proven_by(cookies, message[len(PROOF) :], Role.INITIATOR, self._transcript)
-        return self._go(Input.PROOF, State.DECIDING, Decide(self._peer))
+        event = NameWanted(self._peer) if self._peer.nameless else Decide(self._peer)
+        return self._go(Input.PROOF, State.DECIDING, event)
 
     def _status(self, message: bytes) -> list[Event]:
-        code, proof = read_decision(STATUS, message)
+        decision, proof = read_decision(STATUS, message)
         cookies = self._cookies.of(self._peer.node)
-        self._cookie = proven_by(cookies, proof, Role.ACCEPTOR, self._transcript, code)
+        self._cookie = proven_by(cookies, proof, Role.ACCEPTOR, self._transcript, decision)
         try:
-            status = Status(code[0])
+            status = Status(decision[0])
         except ValueError:
-            raise HandshakeError(f"a status that we do not know: {code[0]}") from None
+            raise HandshakeError(f"a status that we do not know: {decision[0]}") from None
+        if self._local.nameless is not (status is Status.NAMED):
+            raise HandshakeError(f"the peer answers {status.name} to a node that calls itself {self._local.node}")
+        if status is Status.NAMED:
+            return self._go(Input.STATUS, State.NAMED, Named(given_name(decision, self._local.node)))
         if status is Status.ALIVE:
             return self._go(Input.STATUS, State.CONFIRMING, Confirm(self._peer))
         return self._finish(Input.STATUS, status, accepted=status is not Status.NOK)

@@ -21,6 +21,7 @@ class State(enum.Enum):
     CONFIRMING = enum.auto()
     UP = enum.auto()
     REFUSED = enum.auto()
+    NAMED = enum.auto()
     FAILED = enum.auto()
 
 
@@ -37,14 +38,14 @@ class Input(enum.Enum):
 
 ACCEPTOR_BEGINS: Final = State.AWAIT_HELLO
 INITIATOR_BEGINS: Final = State.AWAIT_CHALLENGE
-ENDS: Final = frozenset({State.UP, State.REFUSED, State.FAILED})
+ENDS: Final = frozenset({State.UP, State.REFUSED, State.NAMED, State.FAILED})
 
 TRANSITIONS: Final[dict[tuple[State, Input], frozenset[State]]] = {
     (State.AWAIT_HELLO, Input.HELLO): frozenset({State.AWAIT_PROOF}),
     (State.AWAIT_PROOF, Input.PROOF): frozenset({State.DECIDING}),
-    (State.DECIDING, Input.DECISION): frozenset({State.UP, State.REFUSED, State.AWAIT_ANSWER}),
+    (State.DECIDING, Input.DECISION): frozenset({State.UP, State.REFUSED, State.NAMED, State.AWAIT_ANSWER}),
     (State.AWAIT_ANSWER, Input.ANSWER): frozenset({State.UP, State.REFUSED}),
     (State.AWAIT_CHALLENGE, Input.CHALLENGE): frozenset({State.AWAIT_STATUS}),
-    (State.AWAIT_STATUS, Input.STATUS): frozenset({State.UP, State.REFUSED, State.CONFIRMING}),
+    (State.AWAIT_STATUS, Input.STATUS): frozenset({State.UP, State.REFUSED, State.NAMED, State.CONFIRMING}),
     (State.CONFIRMING, Input.DECISION): frozenset({State.UP, State.REFUSED}),
 }

@@ -57,10 +57,14 @@ class Flag(enum.IntFlag):
     """The signal SEND_URGENT."""
     PARTITIONS = 128
     """The signals LOST and PART: a node that wants no overlapping partitions."""
+    DYNAMIC_NAME = 256
+    """Gives a name to a node that has only a host; such a node has to have it."""
 
 
 MANDATORY: Final = Flag.SIGNALS
-OFFERED: Final = Flag.SIGNALS | Flag.FRAGMENTS | Flag.REQUESTS | Flag.CREDIT | Flag.PRIORITY | Flag.PARTITIONS
+OFFERED: Final = (
+    Flag.SIGNALS | Flag.FRAGMENTS | Flag.REQUESTS | Flag.CREDIT | Flag.PRIORITY | Flag.PARTITIONS | Flag.DYNAMIC_NAME
+)
 """What a node of this program can do."""
 _VERSION_1: Final = Flag.SIGNALS
 
@@ -75,6 +79,11 @@ class Status(enum.IntEnum):
     """Both were dialling, and the acceptor's attempt is the one that counts: the initiator waits for it."""
     ALIVE = 4
     """The acceptor believes it is connected already, and asks whether this attempt is to replace that."""
+    NAMED = 5
+    """The initiator had no name, and has one now; it is to come again with it."""
+
+
+_NAMED: Final = bytes((Status.NAMED,))
 
 
 class Role(enum.Enum):
@@ -97,6 +106,11 @@ class Identity:
     flags: Flag = OFFERED
     version: int = VERSION
     hidden: bool = False
+
+    @property
+    def nameless(self) -> bool:
+        """It has only a host yet: `node` is @host, and there is no creation."""
+        return self.node.startswith("@")
 
     @property
     def home(self) -> Home:
@@ -127,7 +141,7 @@ def read_introduction(start: bytes, message: bytes) -> tuple[Identity, bytes]:
     name = message[head:]
     if not message.startswith(start) or len(name) != size:
         raise HandshakeError("the name's length does not fit the message")
-    return Identity(_node_name(name), creation, Flag(flags & ~Flag.HIDDEN), version, bool(flags & Flag.HIDDEN)), nonce
+    return Identity(_said_name(name), creation, Flag(flags & ~Flag.HIDDEN), version, bool(flags & Flag.HIDDEN)), nonce
 
 
 def agree(local: Identity, told: Identity) -> Identity:
@@ -144,7 +158,15 @@ def agree(local: Identity, told: Identity) -> Identity:
         common &= _VERSION_1
     if missing := MANDATORY & ~common:
         raise HandshakeError(f"the peer lacks {missing.name}, without which we can't talk")
+    if told.nameless and Flag.DYNAMIC_NAME not in common:
+        raise HandshakeError(f"no node name: {told.node}, and no way to give it one")
     return attrs.evolve(told, version=version, flags=common, hidden=told.hidden and version > 1)
+
+
+def _said_name(raw: bytes) -> str:
+    if raw.startswith(b"@"):
+        return _node_name(b"x" + raw).removeprefix("x")
+    return _node_name(raw)
 
 
 def _node_name(raw: bytes) -> str:
@@ -189,9 +211,24 @@ def read_decision(start: bytes, message: bytes) -> tuple[bytes, bytes]:
     Raises:
         HandshakeError: it is not laid out so.
     """
-    if len(message) != len(start) + 1 + PROOF_SIZE:
+    decision, proof = message[len(start) : -PROOF_SIZE], message[-PROOF_SIZE:]
+    if len(decision) != 1 and not (start == STATUS and decision[:1] == _NAMED):
         raise HandshakeError(f"no decision has {len(message)} bytes")
-    return message[len(start) : -PROOF_SIZE], message[-PROOF_SIZE:]
+    return decision, proof
+
+
+def give_name(short: str, creation: int) -> bytes:
+    """The decision by which a node gets its name and creation."""
+    return _NAMED + creation.to_bytes(4, "big") + short.encode()
+
+
+def given_name(decision: bytes, host: str) -> Home:
+    """What a node that called itself `host`, with the @, is called from now on.
+
+    Raises:
+        HandshakeError: that makes no name.
+    """
+    return Home(_node_name(decision[5:] + host.encode()), int.from_bytes(decision[1:5], "big"))
 
 
 def framed(message: bytes) -> bytes:

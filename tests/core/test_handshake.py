@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pydist.core.cookies import Cookies
-from pydist.core.handshake import Confirm, Decide, Established, Event, Handshake, Refused
+from pydist.core.handshake import Confirm, Decide, Established, Event, Handshake, Named, NameWanted, Refused
 from pydist.core.handshake_states import State
 from pydist.errors import HandshakeError
+from pydist.wire.control import Home
 from pydist.wire.handshake import Flag, Identity, Status
 
 A = Identity("a@h", 1)
@@ -263,7 +264,7 @@ def test_an_answer_in_a_version_that_was_not_offered_is_refused() -> None:
     refused(lambda: a.receive_data(bytes(challenge), 0.0), "the peer speaks version 3", a)
 
 
-@pytest.mark.parametrize("name", [b"nohost", b"a@", b"@h", b"a b@h", b"\xff@h", b""])
+@pytest.mark.parametrize("name", [b"nohost", b"a@", b"@", b"a b@h", b"\xff@h", b""])
 def test_a_name_that_is_no_node_name_is_refused(name: bytes) -> None:
     hello = initiator().data_to_send()[2:-4] + bytes((len(name),)) + name
     b = acceptor()
@@ -558,3 +559,70 @@ def test_proofs_of_a_wrong_size_are_refused(size: int) -> None:
     step(b, a)
     message = b"P" + bytes(size)
     refused(lambda: b.receive_data(len(message).to_bytes(2, "big") + message, 0.0), f"no proof has {size} bytes", b)
+
+
+# Names that the acceptor gives
+
+NAMELESS = Identity("@h", 0)
+
+
+def test_a_node_without_a_name_gets_one_and_a_creation() -> None:
+    a, b = initiator(NAMELESS), acceptor()
+    assert to_decision(a, b) == [NameWanted(NAMELESS)]
+    named = Named(Home("x@h", 7))
+    assert b.give_name("x", 7, 0.0) == [named]
+    assert step(b, a) == [named]
+    assert (a.state, b.state) == (State.NAMED, State.NAMED)
+    assert (a.next_timer(), b.next_timer()) == (None, None)
+
+
+def test_golden_bytes_of_a_given_name() -> None:
+    a, b = initiator(NAMELESS), acceptor()
+    hello = a.data_to_send()
+    assert hello.endswith(b"\x00\x00\x00\x00" + NONCE_A + b"\x02@h")
+    b.receive_data(hello, 0.0)
+    challenge = b.data_to_send()
+    a.receive_data(challenge, 0.0)
+    step(a, b)
+    b.give_name("x", 7, 0.0)
+    given = b"\x05\x00\x00\x00\x07x"
+    assert b.data_to_send().hex() == "0027" + (b"S" + given).hex() + mac(b"acceptor" + hello + challenge + given)
+
+
+@given(st.integers(min_value=0))
+def test_every_flipped_bit_of_a_given_name_ends_it(bit: int) -> None:
+    a, b = initiator(NAMELESS), acceptor()
+    to_decision(a, b)
+    b.give_name("x", 7, 0.0)
+    sent = flip(b.data_to_send(), bit)
+    refused(lambda: a.receive_data(sent, 0.0), "proof is wrong|unexpected|no decision", a)
+
+
+@pytest.mark.parametrize("local", [OLD_B, Identity("b@h", 2, Flag.SIGNALS)])
+def test_a_node_that_gives_no_names_refuses_who_has_none(local: Identity) -> None:
+    a, b = initiator(NAMELESS), acceptor(local)
+    refused(lambda: step(a, b), "no node name: @h, and no way to give it one", b)
+
+
+def test_only_who_has_no_name_is_given_one_and_who_has_none_must_be() -> None:
+    a, b = initiator(), acceptor()
+    to_decision(a, b)
+    b.give_name("x", 7, 0.0)
+    refused(lambda: step(b, a), "the peer answers NAMED to a node that calls itself a@h", a)
+    a, b = initiator(NAMELESS), acceptor()
+    to_decision(a, b)
+    b.decide(Status.OK, 0.0)
+    refused(lambda: step(b, a), "the peer answers OK to a node that calls itself @h", a)
+
+
+def test_a_node_that_answers_must_have_a_name() -> None:
+    a, b = initiator(), acceptor(Identity("@h", 0))
+    step(a, b)
+    refused(lambda: step(b, a), "dialled b@h, and @h answers", a)
+
+
+@pytest.mark.parametrize("short", ["", "a b", "a@b", "a" * 254])
+def test_a_name_that_is_none_is_not_given(short: str) -> None:
+    a, b = initiator(NAMELESS), acceptor()
+    to_decision(a, b)
+    refused(lambda: b.give_name(short, 7, 0.0), "no node name", b)
