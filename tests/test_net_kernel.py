@@ -211,6 +211,31 @@ async def test_nodes_are_listed_by_kind(start_node: StartNode, network: MemoryNe
     }
 
 
+async def test_hidden_nodes_are_listed_and_told_of_apart_and_are_no_members(start_node: StartNode) -> None:
+    a, h = await start_node("a"), await start_node("h", hidden=True)
+
+    async def main() -> list[Any]:
+        monitor_nodes(True)
+        monitor_nodes(True, node_type="hidden")
+        monitor_nodes(True, node_type="all")
+        assert await connect_node(h.name)
+        told = await take(2)
+        info = node_info(h.name)
+        assert info is not None
+        return [told, mailbox(), nodes(), nodes("hidden"), nodes("connected"), info.node_type]
+
+    up = NodeUp(h.name, "hidden", connection_id=1)
+    assert await a.run(main) == [[up, up], [], [], [h.name], [h.name], "hidden"]
+    assert await h.run(list_nodes) == [a.name]
+    for node in (a, h):
+        assert node._cluster is not None
+        assert node._cluster.mesh._partitions.members == []
+
+
+async def list_nodes() -> list[str]:
+    return nodes()
+
+
 async def test_node_info_tells_how_a_connection_stands(pair: Pair) -> None:
     a, b = pair
 

@@ -50,7 +50,9 @@ class TcpListener:
         self._go_on()
 
     def close(self) -> None:
-        """Take no more connections."""
+        """Take no more connections. A second call does nothing, as with the loop's own servers."""
+        if self._socket.fileno() < 0:
+            return
         if self._rest is not None:
             self._rest.cancel()
         self._loop.remove_reader(self._socket)
