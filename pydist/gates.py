@@ -4,6 +4,7 @@ Rules (Erlang's reference manual, "Blocking Signaling Over Distribution", and fu
 
 - `send` never waits. A process that has sent through a closed gate is held at it from its next await on, whatever that
   awaits: it is stepped again when no gate holds it any more.
+- Large messages of others are in nobody's way, for he overtakes them: only what goes out before his own counts.
 - What comes meanwhile is remembered: messages stand in its mailbox, a future that is done and a timeout that is over
   count when it goes on. So a timeout may come late, that of a call too.
 - An exit signal and `kill` act at once: who is to exit is held no longer, and nowhere else.
@@ -16,15 +17,18 @@ as long as there is something to tell, so who has no gate pays nothing: see `Sch
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from pydist.scheduler import NEXT, PARK, Scheduler
+from pydist.terms import Pid
 
 
 class Holdable(Protocol):
     """What a gate needs of a process."""
 
     scheduler: Scheduler
+    pid: Pid
     mailbox: Any
     over: bool
     dying: bool
@@ -65,6 +69,12 @@ class Gate:
         """Let go whom it holds."""
         held, self.held = self.held, {}
         for sender in held:
+            sender.released(self)
+
+    def let_go(self, may_go: Callable[[Pid], bool]) -> None:
+        """Let go those whom it holds, and who may."""
+        for sender in [sender for sender in self.held if may_go(sender.process.pid)]:
+            del self.held[sender]
             sender.released(self)
 
 

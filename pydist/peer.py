@@ -233,9 +233,9 @@ class Peer(asyncio.Protocol):
         self._shut(self._linger)
         self._owner.disconnected(self, text, reason)
 
-    def is_crowded(self) -> bool:
-        """Whether so much waits that who sends more is to wait, too."""
-        return self._outbox.size > self._crowded_above
+    def is_crowded(self, source: int) -> bool:
+        """Whether so much stands before what the process `source` sends next that it is to wait."""
+        return self._outbox.holds_up(source, self._crowded_above)
 
     def _crowd(self, *, capped: bool) -> None:
         """Much waits already: tell the owner, who holds the sender, and refuse a message where it is too much."""
@@ -249,10 +249,14 @@ class Peer(asyncio.Protocol):
             )
 
     def _relieve(self) -> None:
-        """Tell the owner once half of what made it crowded is gone."""
-        if self._crowded and self._outbox.size <= self._crowded_above // 2:
-            self._crowded = False
-            self._owner.writable(self)
+        """Let those go on of whose way half is free, and tell the owner when all is."""
+        if self._crowded:
+            low = self._crowded_above // 2
+            if self._outbox.size <= low:
+                self._crowded = False
+                self._owner.writable(self)
+            else:
+                self.gate.let_go(lambda pid: not self._outbox.holds_up(pid.number, low))
 
     # The transport's side --------------------------------------------------------------------------------------------
 

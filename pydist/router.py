@@ -171,7 +171,9 @@ class Router:
     def would_hold(self, target: Target) -> bool:
         """Whether who sends to `target` now is held at its next await."""
         peer = self._up.get(target.node if isinstance(target, Pid) else target[1])
-        return peer is not None and (peer.is_crowded() or peer.ledger.credit.is_out(address_of(_bare(target))))
+        return peer is not None and (
+            peer.is_crowded(self._sender()) or peer.ledger.credit.is_out(address_of(_bare(target)))
+        )
 
     def trouble(self, node: str) -> str | None:
         """Why no connection to `node` could be made, if the last try failed."""
@@ -284,6 +286,8 @@ class Router:
         sender: Process | None = self._runtime.scheduler.current
         if sender is None or (sender.flow is not None and sender.flow.async_dist):
             return
+        if not peer.is_crowded(sender.pid.number):
+            return  # the large messages of others, which it overtakes
         if peer.gate.hold(sender.flows()) and self._runtime.watch is not None:
             self._runtime.watch.busy_node(sender, peer.identity.node)
 

@@ -287,3 +287,37 @@ async def test_send_nosuspend_sends_nothing_to_a_busy_node(
 def test_a_limit_that_is_none_is_refused(name: str, limit: Any) -> None:
     with pytest.raises(NodeStartError, match=f"{name} is a number of bytes from 1 on, not {limit}"):
         Node(**{name: limit})
+
+
+async def test_the_large_messages_of_others_hold_nobody_who_overtakes_them(
+    start_node: StartNode, network: MemoryNetwork, settled: Settled, until: Until
+) -> None:
+    a, b = await start_node("a", busy_limit=10 * 1024), await start_node("b")
+    took: list[Any] = []
+    receiver = b.spawn(collector(took))
+    a.send(receiver, ("first", None))
+    await until(lambda: took)
+    network.stall()
+    sent: list[int] = []
+    done: list[str] = []
+
+    async def uploads() -> None:
+        for number in range(3):
+            send(receiver, (number, b"x" * 500_000))
+            await asyncio.sleep(0)
+            sent.append(number)
+
+    async def small() -> None:
+        for _ in range(5):
+            send(receiver, ("small", None))
+            await asyncio.sleep(0)
+        done.append("small")
+
+    bulk = a.spawn(uploads)
+    await settled()
+    a.spawn(small)
+    await settled()
+    assert (len(sent) < 3, await a.run(info, bulk), done) == (True, "suspended", ["small"])
+    network.go_on()
+    await until(lambda: len(took) == 9)
+    assert [number for number, data in took if data] == [0, 1, 2]

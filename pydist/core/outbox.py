@@ -144,6 +144,10 @@ class Outbox:
             self.size -= waiting - self._bulk.size
         return taken
 
+    def holds_up(self, source: int, limit: int) -> bool:
+        """Whether more than `limit` bytes go out before what `source` sends next: other's bulk does not count."""
+        return self.size > limit and (source in self._behind or self.size - self._bulk.size > limit)
+
     def _send_bytes(self, number: int, message: bytes, source: int) -> None:
         """They are on the wire as they are in memory, so they are not copied."""
         self._check(len(message))
