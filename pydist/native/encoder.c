@@ -36,8 +36,8 @@ static int
 encode_list(Encoder *self, Writer *writer, PyObject *list, int room)
 {
     Py_ssize_t count = PyList_GET_SIZE(list);
-    if (write_array(writer, (size_t)count) < 0) {
-        return -1;
+    if (room < 1 || write_array(writer, (size_t)count) < 0) {
+        return refuse();
     }
     for (Py_ssize_t i = 0; i < count; i++) {
         if (i >= PyList_GET_SIZE(list) || encode_item(self, writer, PyList_GET_ITEM(list, i), room) < 0) {
@@ -51,9 +51,8 @@ static int
 encode_tuple(Encoder *self, Writer *writer, PyObject *tuple, int room)
 {
     Py_ssize_t count = PyTuple_GET_SIZE(tuple);
-    /* The head is an item, too. */
     if (room < 1 || write_array(writer, (size_t)count + 1) < 0 || write_extension(writer, TUPLE, 0) < 0) {
-        return -1;
+        return refuse();
     }
     for (Py_ssize_t i = 0; i < count; i++) {
         if (encode(self, writer, PyTuple_GET_ITEM(tuple, i), room - 1) < 0) {
@@ -68,8 +67,8 @@ encode_dict(Encoder *self, Writer *writer, PyObject *dict, int room)
 {
     Py_ssize_t count = PyDict_GET_SIZE(dict), written = 0, position = 0;
     PyObject *key, *item;
-    if (write_sized(writer, 0xDE, 0x80, (size_t)count, 16) < 0) {
-        return -1;
+    if (room < 1 || write_sized(writer, 0xDE, 0x80, (size_t)count, 16) < 0) {
+        return refuse();
     }
     while (PyDict_GET_SIZE(dict) == count && PyDict_Next(dict, &position, &key, &item)) {
         Py_INCREF(item);

@@ -50,6 +50,11 @@ _new_tuple: Final[Callable[[type[ExtType], tuple[int, bytes]], ExtType]] = cast(
 _ID: Final = Struct(">QI")
 _TWO_IDS: Final = Struct(">QIQIB")
 
+DEEPEST: Final = 1024
+"""So many arrays and maps inside each other are unpacked, by msgpack as by the C twin."""
+_EMPTY_LIST: Final = b"\x90"
+_EMPTY_DICT: Final = b"\x80"
+
 KEPT_BUFFER: Final = 4 * 1024 * 1024
 """A packer that has grown past this many bytes is replaced: msgpack never gives its buffer back."""
 
@@ -122,6 +127,8 @@ class PureEncoder:
             self._pack = pack
         if len(data) > KEPT_BUFFER:
             self._pack = self._new_packer()
+        if len(data) > DEEPEST and (_EMPTY_LIST in data or _EMPTY_DICT in data):
+            _check_depth(value, data)
         return data
 
     def signal(self, fields: tuple[int | str, ...], term: Any) -> bytes:
@@ -170,6 +177,16 @@ def _layout(kind: type[Any]) -> tuple[bytes, tuple[str, ...] | None] | None:
     told = kind.__fieldvalues__
     ordinary = told is Message.__fieldvalues__ and is_plain(kind) and kind.__getattribute__ is object.__getattribute__
     return kind.__tag__.encode(), kind.__fields__ if ordinary else None
+
+
+def _check_depth(value: Any, data: bytes) -> None:
+    """Refuse an empty list or dict one level deeper than msgpack unpacks: it packs them."""
+    stream = _msgpack.Unpacker(max_buffer_size=len(data))
+    stream.feed(data)
+    try:
+        stream.skip()
+    except StackError:
+        raise EncodeError(f"a {type(value).__qualname__} can't be sent: recursion limit exceeded.") from None
 
 
 class _Unsendable(Exception):
