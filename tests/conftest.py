@@ -39,6 +39,8 @@ TWINS = (
     "tests/test_stepped_task.py",
     "tests/test_terms.py",
     "tests/test_timers.py",
+    "tests/core/test_frame_builder.py",
+    "tests/core/test_outbox.py",
     "tests/wire/test_codec",
     "tests/wire/test_control.py",
 )

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from struct import Struct
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from pydist.speedups import native
 from pydist.wire.control import SEND
 from pydist.wire.framing import LONG
 
@@ -23,7 +24,7 @@ _ARRAY_16: Final = Struct(">BH")
 _ARRAY_32: Final = Struct(">BI")
 
 
-class FrameBuilder:
+class PureFrameBuilder:
     """Encoded messages and signals in, one frame out. `encode` is for the numbers in the heads."""
 
     __slots__ = ("_encode", "_parts", "_run_at", "_run_target", "_signals")
@@ -88,3 +89,9 @@ def _array_head(count: int) -> bytes:
     if count < 1 << 16:
         return _ARRAY_16.pack(0xDC, count)
     return _ARRAY_32.pack(0xDD, count)
+
+
+FrameBuilder = PureFrameBuilder
+
+if not TYPE_CHECKING and native is not None:
+    FrameBuilder = native.FrameBuilder

@@ -177,7 +177,7 @@ PyObject *identifier_make(PyTypeObject *type, PyObject *node, PyObject *number, 
 bool initializer_takes(PyObject *initializer, Py_ssize_t given);
 int initializer_fill(PyObject *initializer, PyObject *instance, PyObject *const *values, Py_ssize_t given);
 
-extern PyTypeObject EncoderType, DecoderType, SignalReaderType;
+extern PyTypeObject EncoderType, DecoderType, SignalReaderType, FrameBuilderType;
 
 /* From Python, see `connect` in module.c. */
 extern PyObject *atom_class, *alias_class, *opaque_class, *encoded_class, *extension_class, *message_classes;

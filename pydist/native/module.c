@@ -7,7 +7,7 @@ PyObject *atom_class, *alias_class, *opaque_class, *encoded_class, *extension_cl
     *alias_message_class, *link_class, *monitor_class, *demonitor_class, *monitor_exit_class, *ask_class;
 
 /* Raised with every change that both twins must know of: speedups.py leaves a twin of another version aside. */
-enum { VERSION = 10 };
+enum { VERSION = 11 };
 
 /* The objects that both twins share: sentinels, and what only Python can say. */
 static PyObject *
@@ -139,7 +139,7 @@ PyInit__native(void)
         return NULL;
     }
     PyTypeObject *types[] = {&PidType, &RefType, &MailboxType, &InitializerType, &ProcessTableType,
-                             &RelationTablesType};
+                             &RelationTablesType, &FrameBuilderType};
     for (size_t i = 0; i < Py_ARRAY_LENGTH(types); i++) {
         if (PyType_Ready(types[i]) < 0) {
             return NULL;
@@ -150,7 +150,8 @@ PyInit__native(void)
         return NULL;
     }
     PyTypeObject *shown[] = {&PidType, &RefType, &MailboxType, &TaskStateType, &RunQueueType, &InitializerType,
-                             &ProcessTableType, &RelationTablesType, &EncoderType, &DecoderType, &SignalReaderType};
+                             &ProcessTableType, &RelationTablesType, &EncoderType, &DecoderType, &SignalReaderType,
+                             &FrameBuilderType};
     PyObject *module = PyModule_Create(&native_module);
     if (module == NULL || PyModule_AddIntConstant(module, "VERSION", VERSION) < 0) {
         return NULL;
