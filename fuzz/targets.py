@@ -14,10 +14,11 @@ from pydist.core.connection import Connection
 from pydist.core.cookies import Cookies
 from pydist.core.handshake import Confirm, Decide, Established, Event, Handshake
 from pydist.core.portmap import PortMap
-from pydist.errors import DecodeError, EncodeError, FrameTooLarge, HandshakeError, WireError
+from pydist.errors import DecodeError, EncodeError, FragmentError, FrameTooLarge, HandshakeError, WireError
 from pydist.wire import epmd
 from pydist.wire.codec import Decoder, Encoder, PureDecoder, PureEncoder
 from pydist.wire.control import Home, Incoming, Messages, PureSignalReader, Send, SignalReader, write_signal
+from pydist.wire.fragments import SIGNALS_LIMIT, STREAMS_LIMIT, FragmentBuffer
 from pydist.wire.framing import LONG, SHORT, FrameBuffer
 from pydist.wire.handshake import MESSAGE_LIMIT, Flag, Identity, Status
 
@@ -68,6 +69,24 @@ def _frames(buffer: FrameBuffer, chunks: Iterator[bytes] | list[bytes]) -> list[
             frames += iter(buffer.next_frame, None)
             assert len(buffer) < LIMIT + 4
     return frames
+
+
+def fragments(data: bytes) -> None:
+    """Bodies come out the same however the bytes are cut, and no more is held than may be announced."""
+    whole = _bodies([b"".join(pieces(data))])
+    assert _bodies(pieces(data)) == whole
+
+
+def _bodies(chunks: Iterator[bytes] | list[bytes]) -> list[bytes]:
+    buffer, bodies = FragmentBuffer(LIMIT), list[bytes]()
+    with suppress(FrameTooLarge, FragmentError):
+        for chunk in chunks:
+            buffer.feed(chunk)
+            bodies += iter(buffer.next_frame, None)
+            held = sum(len(body.data.getbuffer()) for body in buffer._bodies._open.values())
+            assert held <= STREAMS_LIMIT * LIMIT
+            assert len(buffer._held) <= SIGNALS_LIMIT + 4
+    return bodies
 
 
 def terms(data: bytes) -> None:
@@ -124,7 +143,7 @@ def _outcome(act: Callable[[Any], Any], argument: Any) -> Any:
 def connection(data: bytes) -> None:
     """A connection of either version takes any bytes in any pieces; it gives signals, or a WireError."""
     for flags in FLAGS:
-        machine = Connection(_identity(B, flags), _identity(A, flags), 0.0, frame_limit=LIMIT)
+        machine = Connection(_identity(B, flags), _identity(A, flags), 0.0, frame_limit=LIMIT, message_limit=LIMIT)
         with suppress(WireError):
             for chunk in pieces(data):
                 for signal in machine.receive_data(chunk, 0.0):
@@ -135,10 +154,10 @@ def connection(data: bytes) -> None:
 def altered_connection(data: bytes) -> None:
     """As `connection`, for what a true peer writes, with a few bytes altered."""
     for flags in FLAGS:
-        sender = Connection(_identity(A, flags), _identity(B, flags), 0.0, frame_limit=LIMIT)
+        sender = Connection(_identity(A, flags), _identity(B, flags), 0.0, frame_limit=LIMIT, message_limit=LIMIT)
         for number in range(4):
             sender.send(Send(B.pid(number % 2), [number, "x" * 100 * number, {b"k": (1.5, None)}]))
-        receiver = Connection(_identity(B, flags), _identity(A, flags), 0.0, frame_limit=LIMIT)
+        receiver = Connection(_identity(B, flags), _identity(A, flags), 0.0, frame_limit=LIMIT, message_limit=LIMIT)
         with suppress(WireError):
             receiver.receive_data(_altered(sender.data_to_send(), data), 0.0)
 
@@ -238,6 +257,7 @@ TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
     target.__name__: target
     for target in (
         framing,
+        fragments,
         terms,
         signals,
         twins,

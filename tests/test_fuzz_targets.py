@@ -36,6 +36,14 @@ def framed(kind: int, frame: bytes) -> bytes:
     return bytes([kind]) + len(frame).to_bytes(3, "big") + frame
 
 
+def begin(stream: int, size: int, piece: bytes) -> bytes:
+    return framed(1, bytes([stream]) + size.to_bytes(8, "big") + piece)
+
+
+def go_on(stream: int, piece: bytes) -> bytes:
+    return framed(2, bytes([stream]) + piece)
+
+
 def joined(parts: list[bytes]) -> bytes:
     return b"".join(parts)
 
@@ -62,12 +70,17 @@ def behind_heads(parts: st.SearchStrategy[bytes]) -> st.SearchStrategy[bytes]:
     return st.builds(bytes.__add__, heads, st.builds(joined, st.lists(parts, max_size=4)))
 
 
+streams: Final = st.integers(0, 2)
+bodies: Final = st.builds(begin, streams, st.integers(0, 200), st.binary(max_size=50)) | st.builds(
+    go_on, streams, st.binary(max_size=50)
+)
 LIKELY: Final[dict[str, st.SearchStrategy[bytes]]] = {
     "framing": behind_heads(st.builds(framed, st.just(0), frames)),
+    "fragments": behind_heads(bodies | st.builds(framed, st.integers(0, 3), frames)),
     "terms": st.builds(pack, terms),
     "signals": frames,
     "twins": st.builds(pack, terms) | frames,
-    "connection": behind_heads(st.builds(framed, st.integers(0, 3), frames)),
+    "connection": behind_heads(st.builds(framed, st.integers(0, 3), frames) | bodies),
     "port_mapper": behind_heads(requests | st.binary(max_size=5)),
 }
 """What comes nearer to being right than any bytes do."""

@@ -17,6 +17,7 @@ from pydist.terms import NORMAL, Alias, Atom, Crash, Down, Exited, Pid, Ref
 from pydist.wire import control
 from pydist.wire.codec import Decoder, Encoder
 from pydist.wire.control import Incoming, Messages, Signal
+from pydist.wire.fragments import FragmentBuffer, cut
 from pydist.wire.handshake import Flag, Identity, Status
 from tests.pages import ROOT
 
@@ -172,6 +173,16 @@ def test_the_frame_on_the_page_is_what_it_says() -> None:
     sender.send(control.Link(P, Q))
     assert sender.data_to_send().hex(" ") == data.hex(" ")
     assert receiver.receive_data(data, 0.0) == [Messages(8, [5, "o"]), control.Link(P, Q)]
+
+
+def test_the_fragments_on_the_page_are_what_they_say() -> None:
+    heads = [bytes_of(line) for line in block("01010009")]
+    body = bytes(65_538)
+    data = heads[0] + body[:65_536] + heads[1] + body[65_536:]
+    assert b"".join(part for frame in cut(3, b"", body) for part in frame) == data
+    buffer = FragmentBuffer()
+    buffer.feed(data)
+    assert [*iter(buffer.next_frame, None)] == [body]
 
 
 def test_the_handshake_on_the_page_is_what_two_nodes_say() -> None:
