@@ -39,6 +39,7 @@ from tests.conformance.deeds import (
 from tests.conformance.stage import Actor, Stage, on_stage
 
 NOTHING = (0, 0, 0, 0)
+SIZES = pytest.mark.parametrize("size", [1, 300_000], ids=["small", "in fragments"])
 
 
 async def addresses(actor: Actor) -> list[Any]:
@@ -69,45 +70,49 @@ async def test_a_message_of_a_mebibyte_keeps_its_place_among_small_ones(stage: S
     assert await there.do(hear, 5) == [1, large, 2, large, 3]
 
 
+@SIZES
 @on_stage
-async def test_signals_of_all_kinds_act_in_the_order_of_sending(stage: Stage) -> None:
+async def test_signals_of_all_kinds_act_in_the_order_of_sending(stage: Stage, size: int) -> None:
+    large = b"x" * size
     here, there = await stage.both()
     ways = await addresses(there)
     await there.do(trap_exit, True)
     deeds: list[tuple[Any, ...]] = [
-        (send, ways[0], 1),
+        (send, ways[0], [1, large]),
         (exit, there.pid, "two"),
-        (send, ways[1], 3),
+        (send, ways[1], [3, large]),
         (link, there.pid),
-        (send, ways[2], 4),
+        (send, ways[2], [4, large]),
         (unlink, there.pid),
-        (exit, there.pid, "five"),
+        (exit, there.pid, ("five", large)),
         (link, there.pid),
         (send, ways[0], 6),
-        (leave, "seven"),
+        (leave, ("seven", large)),
     ]
     for deed, *args in deeds:
         here.tell(deed, *args)
     assert await there.do(hear, 7) == [
-        1,
+        [1, large],
         Exited(here.pid, "two"),
-        3,
-        4,
-        Exited(here.pid, "five"),
+        [3, large],
+        [4, large],
+        Exited(here.pid, ("five", large)),
         6,
-        Exited(here.pid, "seven"),
+        Exited(here.pid, ("seven", large)),
     ]
 
 
+@SIZES
 @on_stage
-async def test_a_down_and_an_exit_do_not_overtake_the_last_messages_of_the_dead(stage: Stage) -> None:
+async def test_a_down_and_an_exit_do_not_overtake_the_last_messages_of_the_dead(stage: Stage, size: int) -> None:
+    large = b"x" * size
     here, there = await stage.both()
     await here.do(trap_exit, True)
     await here.do(link, there.pid)
     ref = await here.do(monitor, there.pid)
-    there.tell(speak_and_leave, here.pid, [1, 2, 3], "the end")
+    there.tell(speak_and_leave, here.pid, [1, large, 3], "the end")
     heard = await here.do(hear, 5)
-    assert heard[:3] == [1, 2, 3]
+    assert heard[:3] == [1, large, 3]
     assert {type(message): message for message in heard[3:]} == {
         Exited: Exited(there.pid, "the end"),
         Down: Down(ref, there.pid, "the end"),
