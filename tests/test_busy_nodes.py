@@ -292,7 +292,7 @@ def test_a_limit_that_is_none_is_refused(name: str, limit: Any) -> None:
 async def test_the_large_messages_of_others_hold_nobody_who_overtakes_them(
     start_node: StartNode, network: MemoryNetwork, settled: Settled, until: Until
 ) -> None:
-    a, b = await start_node("a", busy_limit=10 * 1024), await start_node("b")
+    a, b = await start_node("a", busy_limit=600_000), await start_node("b")
     took: list[Any] = []
     receiver = b.spawn(collector(took))
     a.send(receiver, ("first", None))
@@ -303,7 +303,7 @@ async def test_the_large_messages_of_others_hold_nobody_who_overtakes_them(
 
     async def uploads() -> None:
         for number in range(3):
-            send(receiver, (number, b"x" * 500_000))
+            send(receiver, (number, b"x" * 1_500_000))
             await asyncio.sleep(0)
             sent.append(number)
 
