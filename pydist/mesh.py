@@ -24,7 +24,7 @@ class Mesh:
         """A connection is there."""
         identity = peer.identity
         if Flag.PARTITIONS in identity.flags and not identity.hidden and not self._local.hidden:
-            self._partitions.joined(identity.node)
+            self._partitions.joined(identity.node, identity.creation)
 
     def lost(self, peer: Peer) -> None:
         """A connection is lost."""

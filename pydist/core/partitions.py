@@ -5,6 +5,7 @@ Overlapping Partitions"):
 
 1. A node that loses a connection tells all other members.
 2. Who hears that A has lost B, for the first time, tells all other members, and leaves B; B itself leaves A.
+   Should B have begun a new life meanwhile, that one is not meant.
 3. To leave is to say so and to close. Neither side reports that loss. A node that stops leaves all.
 
 More is taken down than would have to be: who hears of a loss does not know whether a node has died or a cable, all must
@@ -58,7 +59,8 @@ class Partitions:
     def __init__(self, me: str, creation: int) -> None:
         self._me = me
         self._creation = creation
-        self._members: dict[str, None] = {}
+        self._members: dict[str, int] = {}
+        """With their creations."""
         self._numbers = count(1)
         self._told: dict[tuple[str, str], tuple[int, int]] = {}
         """The creation and the number of the last loss of each pair."""
@@ -68,9 +70,9 @@ class Partitions:
         """Those who are told of losses."""
         return list(self._members)
 
-    def joined(self, node: str) -> None:
+    def joined(self, node: str, creation: int) -> None:
         """A member is connected."""
-        self._members[node] = None
+        self._members[node] = creation
 
     def left(self, node: str) -> None:
         """One of the two leaves the other: it is no loss."""
@@ -78,10 +80,10 @@ class Partitions:
 
     def lost(self, node: str) -> list[Order]:
         """The connection is lost."""
-        if node not in self._members:
+        incarnation = self._members.pop(node, None)
+        if incarnation is None:
             return []
-        del self._members[node]
-        return self._spread(Lost(self._me, self._creation, next(self._numbers), node))
+        return self._spread(Lost(self._me, self._creation, next(self._numbers), node, incarnation))
 
     def told(self, loss: Lost) -> list[Order]:
         """A member tells of a loss."""
@@ -91,11 +93,18 @@ class Partitions:
             return []
         self._remember(pair, loss)
         orders = self._spread(loss)
-        other = loss.reporter if loss.node == self._me else loss.node
-        if other in self._members:
+        other = self._other(loss)
+        if other is not None:
             del self._members[other]
             orders.append(Part(other, f"to prevent overlapping partitions: {loss.reporter} has lost {loss.node}"))
         return orders
+
+    def _other(self, loss: Lost) -> str | None:
+        """Whom this node is to leave because of a loss. Nobody, if the lost one has begun a new life since."""
+        node, creation = loss.node, loss.node_creation
+        if (node, creation) == (self._me, self._creation):
+            node, creation = loss.reporter, loss.creation
+        return node if self._members.get(node) == creation else None
 
     def _spread(self, loss: Lost) -> list[Order]:
         return [Tell(member, loss) for member in self._members if member not in (loss.reporter, loss.node)]

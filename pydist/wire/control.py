@@ -187,15 +187,16 @@ class Unbounded:
 
 @attrs.frozen
 class Lost:
-    """`reporter`, in the incarnation `creation`, has lost its connection with `node`; see `core/partitions.py`.
+    """`reporter`, in the incarnation `creation`, has lost its connection with `node`, which was in `node_creation`.
 
-    Of the same pair, later losses have higher numbers.
+    See `core/partitions.py`. Of the same pair of names, later losses have higher numbers.
     """
 
     reporter: str
     creation: int
     number: int
     node: str
+    node_creation: int
 
 
 @attrs.frozen
@@ -345,7 +346,7 @@ _WITHOUT_TERM: Final[dict[type, Callable[[Any], list[int | str]]]] = {
     Unlink: lambda s: [UNLINK, s.source.number, s.target.number, s.id],
     UnlinkAck: lambda s: [UNLINK_ACK, s.source.number, s.target.number, s.id],
     Monitor: lambda s: [MONITOR, s.source.number, _address(s.target), s.ref.number],
-    Lost: lambda s: [LOST, s.reporter, s.creation, s.number, s.node],
+    Lost: lambda s: [LOST, s.reporter, s.creation, s.number, s.node, s.node_creation],
     Part: lambda _: [PART],
     Demonitor: lambda s: [DEMONITOR, s.source.number, _address(s.target), s.ref.number],
     Grant: lambda s: [GRANT, _address(s.source), s.more],
@@ -464,7 +465,7 @@ class PureSignalReader:
             SEND_URGENT: (to_alias_urgently, (local.pid, local.ref, _term)),
             GRANT: (Grant, (peer.address, _number)),
             UNBOUNDED: (Unbounded, (peer.address,)),
-            LOST: (Lost, (_node, _number, _number, _node)),
+            LOST: (Lost, (_node, _number, _number, _node, _number)),
             PART: (Part, ()),
         }
 

@@ -117,6 +117,14 @@ def test_no_tick_is_sent_when_something_was_written_or_waits() -> None:
     assert a.pending == waiting
 
 
+def test_no_tick_is_sent_while_the_transport_has_not_written_what_it_holds() -> None:
+    a, _ = pair()
+    a.handle_timer(15.0, unwritten=1)
+    assert a.pending == 0
+    a.handle_timer(30.0, unwritten=0)
+    assert a.data_to_send() == TICK
+
+
 def test_a_peer_that_says_nothing_is_given_up() -> None:
     a, _ = pair()
     told = [a.handle_timer(a.next_timer()) for _ in range(4)]

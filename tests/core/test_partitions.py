@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from pydist.core.partitions import REMEMBERED, Part, Partitions, Tell
 from pydist.wire.control import Lost
 
-LOSS = Lost("a", 1, 1, "b")
+LOSS = Lost("a", 1, 1, "b", 1)
 
 
 def node(me: str, *members: str) -> Partitions:
     table = Partitions(me, 1)
     for member in members:
-        table.joined(member)
+        table.joined(member, 1)
     return table
 
 
@@ -23,7 +23,7 @@ def test_who_loses_a_member_tells_all_others() -> None:
     table = node("a", "b", "c", "d")
     assert table.lost("b") == [Tell("c", LOSS), Tell("d", LOSS)]
     assert table.lost("b") == []
-    assert table.lost("c") == [Tell("d", Lost("a", 1, 2, "c"))]
+    assert table.lost("c") == [Tell("d", Lost("a", 1, 2, "c", 1))]
 
 
 def test_who_hears_of_a_loss_tells_the_others_and_parts_from_the_lost_once() -> None:
@@ -43,7 +43,17 @@ def test_who_is_the_lost_one_parts_from_who_has_lost_it() -> None:
 def test_who_is_left_reports_no_loss() -> None:
     table = node("b", "a", "c")
     table.left("c")
-    assert (table.lost("c"), table.told(Lost("a", 1, 1, "c"))) == ([], [])
+    assert (table.lost("c"), table.told(Lost("a", 1, 1, "c", 1))) == ([], [])
+
+
+def test_a_loss_of_an_earlier_life_is_told_on_and_parts_from_nobody() -> None:
+    table = node("c", "a", "d")
+    table.joined("b", 2)
+    assert table.told(LOSS) == [Tell("d", LOSS)]
+    again = Partitions("b", 2)
+    again.joined("a", 1)
+    assert again.told(LOSS) == []
+    assert (table.members, again.members) == (["a", "d", "b"], ["a"])
 
 
 def test_where_there_is_no_triangle_nobody_parts() -> None:
@@ -56,18 +66,18 @@ def test_where_there_is_no_triangle_nobody_parts() -> None:
 def test_who_has_come_back_may_be_lost_again() -> None:
     table = node("c", "a", "b")
     table.told(LOSS)
-    table.joined("b")
+    table.joined("b", 1)
     assert table.told(LOSS) == []
     assert table.members == ["a", "b"]
-    assert [type(order) for order in table.told(Lost("a", 1, 2, "b"))] == [Part]
-    table.joined("b")
-    assert [type(order) for order in table.told(Lost("a", 2, 1, "b"))] == [Part]
+    assert [type(order) for order in table.told(Lost("a", 1, 2, "b", 1))] == [Part]
+    table.joined("b", 1)
+    assert [type(order) for order in table.told(Lost("a", 2, 1, "b", 1))] == [Part]
 
 
 def test_what_is_remembered_is_bounded() -> None:
     table = node("c", "a")
     for number in range(REMEMBERED + 10):
-        table.told(Lost("a", 1, 1, f"n{number}"))
+        table.told(Lost("a", 1, 1, f"n{number}", 1))
     assert len(table._told) == REMEMBERED
 
 

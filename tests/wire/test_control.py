@@ -62,7 +62,7 @@ SIGNALS: list[tuple[Signal, str]] = [
     (Unbounded(P), "922907"),
     (Unbounded("echo"), "9229a46563686f"),
     (SendUrgent(Alias(Q, B.ref(9)), 5), "942a080905"),
-    (Lost("a@h", 2, 5, "c@h"), "9532a36140680205a3634068"),
+    (Lost("a@h", 2, 5, "c@h", 1), "9632a36140680205a363406801"),
     (Part(), "9133"),
 ]
 

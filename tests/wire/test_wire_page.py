@@ -49,7 +49,7 @@ SIGNALS: Final[dict[str, Signal]] = {
     "`UNBOUNDED`": control.Unbounded(P),
     "`UNBOUNDED` of the name `echo`": control.Unbounded("echo"),
     "`SEND_URGENT` of 5": control.SendUrgent(Alias(Q, HIS), 5),
-    "`LOST`: the second life of a@h has lost c@h, its fifth loss": control.Lost("a@h", 2, 5, "c@h"),
+    "`LOST`: the second life of a@h has lost the first of c@h, its fifth loss": control.Lost("a@h", 2, 5, "c@h", 1),
     "`PART`": control.Part(),
 }
 
