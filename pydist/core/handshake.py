@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable
-from typing import Final, TypeAlias
+from typing import ClassVar, Final, TypeAlias
 
 import attrs
 
@@ -144,13 +144,6 @@ class Handshake:
         self._out: list[bytes] = []
         self._transcript = b""
         self._state = ACCEPTOR_BEGINS
-        self._on_message: dict[Input, Callable[[bytes], list[Event]]] = {
-            Input.HELLO: self._hello,
-            Input.CHALLENGE: self._challenge,
-            Input.PROOF: self._proof,
-            Input.STATUS: self._status,
-            Input.ANSWER: self._answer,
-        }
         if dialled is not None:
             self._state = INITIATOR_BEGINS
             self._transcript = self._say(introduction(HELLO, local, local.version, nonce))
@@ -240,7 +233,7 @@ class Handshake:
         kind = _KINDS.get(message[0]) if message else None
         if kind is None or (self._state, kind) not in TRANSITIONS:
             raise HandshakeError(f"unexpected in {self._state.name}: {message[:16]!r}")
-        events = self._on_message[kind](message)
+        events = self._ON_MESSAGE[kind](self, message)
         if len(self._frames) and self._state is not State.UP:
             raise HandshakeError(f"the peer spoke before its turn, in {self._state.name}")
         return events
@@ -306,6 +299,15 @@ class Handshake:
         code, proof = read_decision(ANSWER, message)
         proven_by([self._cookie], proof, Role.ANSWER, self._transcript, code)
         return self._finish(Input.ANSWER, Status.ALIVE, accepted=code[0] == 1)
+
+    # Functions, not methods of this one: so that a handshake that is over goes away without the garbage collector.
+    _ON_MESSAGE: ClassVar[dict[Input, Callable[[Handshake, bytes], list[Event]]]] = {
+        Input.HELLO: _hello,
+        Input.CHALLENGE: _challenge,
+        Input.PROOF: _proof,
+        Input.STATUS: _status,
+        Input.ANSWER: _answer,
+    }
 
     # Parts -----------------------------------------------------------------------------------------------------------
 
