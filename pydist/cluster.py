@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Mapping
 from itertools import count
-from typing import Final
+from typing import Any, Final
 
 from pydist.core.node_monitors import Wish
 from pydist.core.peers import Close, Connect, Down, Drop, Effect, Peers, Undelivered, Up
@@ -42,7 +43,7 @@ class Cluster:
         self.up = self._table.up
         self.mesh = Mesh(settings.local, self.up, self._leave)
         self.router = Router(runtime, self)
-        self.deliver = self.router.deliver
+        self.handlers: Mapping[type, Callable[[Peer, Any], None]] = self.router.handlers
         self.door = Door(settings, self)
         self._runtime = runtime
         self._clock = settings.env.clock

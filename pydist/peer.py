@@ -9,7 +9,7 @@ Whatever breaks the protocol costs the peer its transport and one line in the lo
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
 import attrs
@@ -71,8 +71,11 @@ class Settings:
 class PeerOwner(Protocol):
     """What a connection tells its node. All calls come from the event loop."""
 
+    handlers: Mapping[type, Callable[[Peer, Any], None]]
+    """What each class of signals does that comes. Those of one peer come in the order in which it sent them."""
+
     def disconnected(self, peer: Peer, text: str, reason: NodeDownReason) -> None:
-        """It is over. Comes once, from inside `close` too; no `deliver` follows."""
+        """It is over. Comes once, from inside `close` too; no signal follows."""
         ...
 
     def suspected(self, peer: Peer, silent_for: float) -> None:
@@ -81,10 +84,6 @@ class PeerOwner(Protocol):
 
     def recovered(self, peer: Peer) -> None:
         """One that was suspected is heard again; what it says comes next."""
-        ...
-
-    def deliver(self, peer: Peer, signal: Incoming) -> None:
-        """A signal has come. Signals of one peer come in the order in which it sent them."""
         ...
 
     def delivered(self) -> None:
@@ -179,7 +178,7 @@ class Peer(asyncio.Protocol):
             self._flusher.flush_soon(self)
 
     def put(self, fields: tuple[int | str, ...], term: Any, source: int) -> None:
-        """As `send` of a message, without making a signal first; `ask_fields` and `alias_fields` make the fields."""
+        """As `send` of a message, without making a signal of its fields first: requests and replies are in a hurry."""
         if not self.up:
             return
         if self._outbox.size > self._crowded_above:
@@ -299,11 +298,11 @@ class Peer(asyncio.Protocol):
     # The machine's side ----------------------------------------------------------------------------------------------
 
     def _deliver(self, signals: list[Incoming]) -> None:
-        deliver = self._owner.deliver
+        handlers = self._owner.handlers
         for signal in signals:
             if not self.up:
                 return
-            deliver(self, signal)
+            handlers[type(signal)](self, signal)
 
     def _end(self, text: str, reason: NodeDownReason) -> None:
         """Close at once, and say why to whoever has to know."""

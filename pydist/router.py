@@ -25,7 +25,7 @@ from pydist.runtime import Runtime
 from pydist.terms import NOCONNECTION, NOPROC, Alias, Crash, Destination, Pid, Reason, Ref, RegisteredName
 from pydist.wire import control
 from pydist.wire.codec import Decoder, Encoded
-from pydist.wire.control import Incoming, Signal
+from pydist.wire.control import Signal
 
 
 class Connections(Protocol):
@@ -53,7 +53,7 @@ class Router:
         self._runtime = runtime
         self._connections = connections
         self._up = connections.up
-        self._inward: dict[type, Callable[[Peer, Any], None]] = {
+        self.handlers: dict[type, Callable[[Peer, Any], None]] = {
             control.Messages: self._messages,
             control.SendName: self._named_message,
             control.SendAlias: self._alias_message,
@@ -72,6 +72,7 @@ class Router:
             control.Lost: connections.mesh.told,
             control.Part: connections.mesh.left,
         }
+        """What a signal of a peer does, by its class."""
 
     # -- outward: from a local process
 
@@ -99,7 +100,7 @@ class Router:
             kind = control.SendUrgent if urgent else control.SendAlias
             self._send(pid.node, kind(target, message, self._sender()))
         else:
-            peer.put(control.alias_fields(pid, ref), message, self._sender())
+            peer.put((control.SEND_ALIAS, pid.number, ref.number), message, self._sender())
         asked = peer.crossings.asked.pop(ref, None) if peer is not None else None
         if asked is not None:
             self._unwatch(asked, ref)
@@ -147,8 +148,9 @@ class Router:
         if peer.bounds or (isinstance(target, Pid) and target.creation != peer.identity.creation):
             self._transmit(peer, control.Ask(source.pid, _bare(target), ref, message))
             return
-        peer.put(control.ask_fields(source.pid, _bare(target), ref), message, source.pid.number)
-        peer.crossings.asking[ref] = source.pid
+        pid, address = source.pid, target.number if isinstance(target, Pid) else target[0]
+        peer.put((control.ASK, pid.number, address, ref.number), message, pid.number)
+        peer.crossings.asking[ref] = pid
 
     def _ask_in_parts(self, source: Process, target: Target, ref: Ref, message: Any) -> None:
         self.monitor(source, target, ref)
@@ -310,10 +312,6 @@ class Router:
             self._unwatch(watched, ref)
 
     # -- inward: from a peer
-
-    def deliver(self, peer: Peer, signal: Incoming) -> None:
-        """A signal of `peer`."""
-        self._inward[type(signal)](peer, signal)
 
     def _messages(self, peer: Peer, run: control.Messages) -> None:
         runtime = self._runtime

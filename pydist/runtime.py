@@ -178,7 +178,7 @@ class Runtime(ProcessTable[Process]):
             else:
                 self.dead_letter(target, message, self._why_nobody(target))
         elif isinstance(target, Alias):
-            self._send_alias(target, message)
+            self.send_alias(target, message)
         else:
             self._send_name(target, message)
 
@@ -190,7 +190,8 @@ class Runtime(ProcessTable[Process]):
         process = self.process(address) if isinstance(address, Pid) else self._holder(address)
         return self.outward.would_hold(address) if process is None else process.blocks()
 
-    def _send_alias(self, alias: Alias, message: Any) -> None:
+    def send_alias(self, alias: Alias, message: Any) -> None:
+        """Send to an alias, as `send` does."""
         process = self.process(alias.pid)
         if process is not None:
             process.deliver_alias(alias.ref, message)
@@ -218,7 +219,7 @@ class Runtime(ProcessTable[Process]):
         elif not self.is_local(target.pid):
             self.outward.send_alias(target, message, urgent=True)
         else:
-            self._send_alias(target, message)
+            self.send_alias(target, message)
 
     def _send_name(self, target: str | RegisteredName, message: Any) -> None:
         name, node = self.address(target)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pydist.core.cookies import Cookies
@@ -44,6 +45,7 @@ class Node:
         self.identity = Identity(name, creation)
         cookie = settings.pop("cookie", b"secret")
         settings = {"cookies": lambda: Cookies((cookie,)), **settings}
+        self.handlers: Mapping[type, Callable[[Peer, Any], None]] = defaultdict(lambda: self._deliver)
         self.door = Door(Settings(local=self.identity, env=env, **settings), self)
 
     @property
@@ -78,7 +80,7 @@ class Node:
     def recovered(self, peer: Peer) -> None:
         self.story.append("recovered")
 
-    def deliver(self, peer: Peer, signal: Incoming) -> None:
+    def _deliver(self, peer: Peer, signal: Incoming) -> None:
         self.story.append(signal)
         self.on_deliver(peer)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from typing import Any
-from typing import cast as as_type
 
 import attrs
 import pytest
@@ -27,7 +26,7 @@ from pydist import (
     send,
     spawn,
 )
-from pydist.peer import Peer, PeerOwner
+from pydist.peer import Peer
 from pydist.transport.memory import MemoryNetwork
 from pydist.wire.control import Ask, Demonitor, Incoming, Messages, Monitor, MonitorExit, SendAlias
 from pydist.wire.handshake import Flag
@@ -85,24 +84,17 @@ def signals_to(node: Node) -> list[type[Incoming]]:
     """The kinds of signals that reach a node from now on."""
     assert node._cluster is not None
     kinds: list[type[Incoming]] = []
-    deliver = node._cluster.deliver
 
-    def note(peer: Peer, signal: Incoming) -> None:
-        kinds.append(type(signal))
-        deliver(peer, signal)
+    def noted(kind: type[Incoming], handler: Callable[[Peer, Any], None]) -> Callable[[Peer, Any], None]:
+        def note(peer: Peer, signal: Any) -> None:
+            kinds.append(kind)
+            handler(peer, signal)
 
-    for peer in node._cluster.up.values():
-        peer._owner = as_type("PeerOwner", _Noted(peer._owner, note))
+        return note
+
+    handlers = node._cluster.router.handlers
+    handlers.update({kind: noted(kind, handler) for kind, handler in handlers.items()})
     return kinds
-
-
-class _Noted:
-    def __init__(self, owner: Any, deliver: Callable[[Peer, Incoming], None]) -> None:
-        self._owner = owner
-        self.deliver = deliver
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._owner, name)
 
 
 @pytest.fixture

@@ -47,7 +47,8 @@ class PureFrameBuilder:
 
     def signal(self, data: bytes) -> None:
         """Add any other signal."""
-        self._end_run()
+        if self._run_target is not None:
+            self._end_run()
         self._parts.append(data)
         self._signals += 1
 

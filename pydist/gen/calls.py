@@ -189,10 +189,11 @@ def reply(caller: Caller, value: Any) -> None:
         ref, asker = caller.ref, caller.pid.process
     except AttributeError:
         raise TypeError(f"reply takes the Caller that the handler was given, not {caller!r}") from None
-    if asker is not None and asker.home is current().home:
+    runtime = acting()[1]
+    if asker is not None and asker.home is runtime:
         asker.deliver_alias(ref, Reply(ref, value))
     else:
-        send(caller.alias, Reply(ref, value))
+        runtime.send_alias(caller.alias, Reply(ref, value))
 
 
 # -- the parts of which calls, and requests that are awaited later, are made

@@ -354,24 +354,14 @@ _WITHOUT_TERM: Final[dict[type, Callable[[Any], list[int | str]]]] = {
 }
 
 
-def ask_fields(source: Pid, target: Pid | str, ref: Ref) -> tuple[int | str, ...]:
-    """What stands before the message of an :class:`Ask`."""
-    return ASK, source.number, _address(target), ref.number
-
-
-def alias_fields(pid: Pid, ref: Ref) -> tuple[int | str, ...]:
-    """What stands before the message of a :class:`SendAlias`."""
-    return SEND_ALIAS, pid.number, ref.number
-
-
 _BEFORE_TERM: Final[dict[type, Callable[[Any], tuple[int | str, ...]]]] = {
     SendName: lambda s: (SEND_NAME, s.name),
-    SendAlias: lambda s: alias_fields(s.alias.pid, s.alias.ref),
+    SendAlias: lambda s: (SEND_ALIAS, s.alias.pid.number, s.alias.ref.number),
     SendUrgent: lambda s: (SEND_URGENT, s.alias.pid.number, s.alias.ref.number),
     Exit: lambda s: (EXIT, s.source.number, s.target.number),
     ExitTo: lambda s: (EXIT_TO, s.source.number, s.target.number),
     MonitorExit: lambda s: (MONITOR_EXIT, _address(s.source), s.target.number, s.ref.number),
-    Ask: lambda s: ask_fields(s.source, s.target, s.ref),
+    Ask: lambda s: (ASK, s.source.number, _address(s.target), s.ref.number),
 }
 
 
