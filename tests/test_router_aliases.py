@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from pydist import (
-    NOCONNECTION,
     NORMAL,
     Alias,
     BadNodeName,
@@ -23,7 +22,6 @@ from pydist import (
     unalias,
 )
 from pydist.primitives import MonitorAlias
-from pydist.transport.memory import MemoryNetwork
 from tests.helpers import links_and_monitors
 
 Pair = tuple[Node, Node]
@@ -87,43 +85,6 @@ async def test_a_reply_by_the_alias_of_a_monitor_ends_both_if_it_was_made_so(
     b.send(server, "end")
     await settled()
     assert (told, leftovers(a, b)) == ((["first"] if once else ["first", "second", NORMAL]), [])
-
-
-@pytest.mark.parametrize(("end", "late"), [("explicit_unalias", 1), ("demonitor", 0), ("reply_demonitor", 0)])
-async def test_a_lost_connection_ends_the_alias_with_its_monitor(
-    pair: Pair, network: MemoryNetwork, settled: Settled, end: MonitorAlias, late: int
-) -> None:
-    a, b = pair
-    told: list[Any] = []
-
-    async def ask(server: Pid) -> None:
-        _, here = monitor(server, alias=end)
-        told.append((await receive()).reason)
-        send(server, here)
-        while True:
-            told.append(await receive())
-
-    a.spawn(ask, b.spawn(answer_twice))
-    await settled()
-    network.cut()
-    await settled()
-    await settled()
-    assert (told[0], len(told)) == (NOCONNECTION, 1 + 2 * late)
-
-
-async def test_an_alias_of_an_earlier_life_of_a_node_leads_nowhere(pair: Pair, settled: Settled) -> None:
-    a, b = pair
-    told: list[Any] = []
-
-    async def listen() -> None:
-        here = alias()
-        send(await receive(), Alias(Pid(here.pid.node, here.pid.number, here.pid.creation + 1), here.ref))
-        while True:
-            told.append(await receive())
-
-    a.send(a.spawn(listen), b.spawn(answer_twice))
-    await settled()
-    assert told == []
 
 
 async def test_a_monitor_that_cannot_be_set_up_leaves_no_alias(pair: Pair) -> None:

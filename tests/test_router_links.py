@@ -8,13 +8,9 @@ from typing import Any
 import pytest
 
 from pydist import (
-    KILL,
-    KILLED,
     NOCONNECTION,
     NOPROC,
-    NORMAL,
     SHUTDOWN,
-    Crash,
     Exit,
     Exited,
     Node,
@@ -23,7 +19,6 @@ from pydist import (
     link,
     monitor,
     receive,
-    self_pid,
     send,
     trap_exit,
     unlink,
@@ -65,26 +60,6 @@ async def hear_of(target: Pid | tuple[str, str]) -> Any:
     """Why `target` ended, by a monitor."""
     ref = monitor(target)
     return (await receive(ref, 5)).reason
-
-
-@pytest.mark.parametrize("reason", [NORMAL, "a reason", ("shutdown", [1, {"x": b"y"}]), KILL], ids=repr)
-async def test_the_exit_reason_crosses_a_link_as_it_is(pair: Pair, reason: Any) -> None:
-    a, b = pair
-    target = b.spawn(leave, reason)
-    assert await a.run(trap, target) == Exited(target, reason)
-
-
-async def test_an_uncaught_error_crosses_a_link_as_a_crash(pair: Pair) -> None:
-    async def fail() -> None:
-        await receive()
-        raise ValueError("no good")
-
-    a, b = pair
-    target = b.spawn(fail)
-    exited = await a.run(trap, target)
-    assert isinstance(exited.reason, Crash)
-    assert (exited.pid, exited.reason.error, exited.reason.message) == (target, "ValueError", "no good")
-    assert 'raise ValueError("no good")' in exited.reason.traceback
 
 
 async def test_a_link_works_both_ways(pair: Pair, leftovers: Leftovers, settled: Settled) -> None:
@@ -135,12 +110,6 @@ async def test_a_link_to_a_process_that_is_gone_gives_noproc(
     assert await here.run(trap, target) == Exited(target, NOPROC)
     await settled()
     assert leftovers(a, b) == []
-
-
-async def test_a_link_to_a_node_that_does_not_exist_gives_noconnection(start_node: StartNode) -> None:
-    a = await start_node("a")
-    target = Pid(NOWHERE, 1, 1)
-    assert await a.run(trap, target) == Exited(target, NOCONNECTION)
 
 
 async def test_a_link_that_is_unlinked_before_the_node_was_sought_in_vain_leaves_nothing_behind(
@@ -240,41 +209,6 @@ async def test_two_that_unlink_each_other_at_once_leave_nothing_behind(
         b.send(other, one if round_ == "link" else round_)
         await settled()
     assert leftovers(a, b) == []
-
-
-async def test_exit_ends_a_process_on_another_node(pair: Pair) -> None:
-    a, b = pair
-    assert await a.run(_end, b.spawn(wait), ("some", "reason")) == ("some", "reason")
-
-
-async def test_kill_ends_one_that_traps_with_the_reason_killed(pair: Pair) -> None:
-    async def stubborn() -> None:
-        trap_exit(True)
-        while True:
-            await receive()
-
-    a, b = pair
-    target = b.spawn(stubborn)
-    assert await a.run(_end, target, KILL) == KILLED
-
-
-async def test_a_trapping_process_sees_who_sent_the_exit_signal(pair: Pair, settled: Settled) -> None:
-    a, b = pair
-    told: list[Any] = []
-
-    async def trapping() -> None:
-        trap_exit(True)
-        told.append(await receive())
-
-    async def send_exit(target: Pid) -> Pid:
-        exit(target, NORMAL)
-        return self_pid()
-
-    target = b.spawn(trapping)
-    await settled()
-    sender = await a.run(send_exit, target)
-    await settled()
-    assert told == [Exited(sender, NORMAL)]
 
 
 async def test_exit_to_nobody_is_silent(pair: Pair, start_node: StartNode) -> None:

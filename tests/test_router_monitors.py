@@ -10,7 +10,6 @@ import pytest
 from pydist import (
     NOCONNECTION,
     NOPROC,
-    NORMAL,
     SHUTDOWN,
     Crash,
     Down,
@@ -20,11 +19,8 @@ from pydist import (
     demonitor,
     monitor,
     receive,
-    register,
-    self_pid,
     send,
     spawn,
-    unregister,
 )
 from pydist.transport.memory import MemoryNetwork
 
@@ -62,21 +58,6 @@ async def watch_to_the_end(target: Any) -> Down:
     return down
 
 
-@pytest.mark.parametrize("reason", [NORMAL, "a reason", ("shutdown", {"x": [b"y"]})], ids=repr)
-async def test_a_down_carries_the_pid_and_the_reason_as_it_is(pair: Pair, reason: Any) -> None:
-    a, b = pair
-    target = b.spawn(leave, reason)
-    down = await a.run(watch_to_the_end, target)
-    assert (down.process, down.reason) == (target, reason)
-
-
-async def test_a_down_of_a_monitor_by_name_carries_the_name_and_the_node(pair: Pair) -> None:
-    a, b = pair
-    b.spawn(leave, "end", name="leaver")
-    down = await a.run(watch_to_the_end, ("leaver", b.name))
-    assert (down.process, down.reason) == (("leaver", "b@127.0.0.1"), "end")
-
-
 async def test_the_watched_knows_under_which_address_it_is_watched(pair: Pair, settled: Settled) -> None:
     a, b = pair
 
@@ -94,36 +75,6 @@ async def test_the_watched_knows_under_which_address_it_is_watched(pair: Pair, s
     assert list(process.related().watchers.values()) == [(watcher, ("name", b.name)), (watcher, target)]
 
 
-async def test_a_monitor_by_name_watches_who_had_the_name_at_the_time(pair: Pair, settled: Settled) -> None:
-    a, b = pair
-    told: list[Down] = []
-
-    async def watch() -> None:
-        monitor(("name", b.name))
-        told.append(await receive())
-
-    async def hand_over(new: Pid) -> None:
-        register("name", self_pid())
-        await receive()
-        unregister("name")
-        register("name", new)
-        await receive()
-
-    new = b.spawn(leave, "the new one's reason")
-    old = b.spawn(hand_over, new)
-    await settled()
-    a.spawn(watch)
-    await settled()
-    b.send(old, "hand the name over")
-    b.send(new, "end")
-    await settled()
-    assert told == []
-    b.send(old, "end")
-    await settled()
-    [down] = told
-    assert (down.process, down.reason) == (("name", b.name), NORMAL)
-
-
 @pytest.mark.parametrize("connected", [True, False], ids=["connected", "not yet connected"])
 async def test_a_missing_process_or_name_gives_noproc(start_node: StartNode, connected: bool) -> None:
     a, b = await start_node("a"), await start_node("b")
@@ -133,13 +84,6 @@ async def test_a_missing_process_or_name_gives_noproc(start_node: StartNode, con
     pid = Pid(b.name, 999, creation)
     downs = [await a.run(hear_of, pid), await a.run(hear_of, ("nobody", b.name))]
     assert [(down.process, down.reason) for down in downs] == [(pid, NOPROC), (("nobody", b.name), NOPROC)]
-
-
-@pytest.mark.parametrize("target", [Pid(NOWHERE, 1, 1), ("name", NOWHERE)], ids=["pid", "name"])
-async def test_a_node_that_does_not_exist_gives_noconnection(start_node: StartNode, target: Any) -> None:
-    a = await start_node("a")
-    down = await a.run(hear_of, target)
-    assert (down.process, down.reason) == (target, NOCONNECTION)
 
 
 async def test_monitors_stack_and_each_gives_its_own_down(pair: Pair, leftovers: Leftovers, settled: Settled) -> None:
@@ -273,18 +217,6 @@ async def test_a_reason_too_large_to_cross_still_fires_the_monitor(start_node: S
     a, b = await start_node("a", message_limit=1_000_000), await start_node("b", message_limit=1_000_000)
     down = await a.run(watch_to_the_end, b.spawn(leave, bytes(1_000_001)))
     assert (down.reason.error, "too large" in down.reason.message) == ("pydist.errors.EncodeError", True)
-
-
-async def test_the_name_is_free_when_the_down_is_seen(pair: Pair) -> None:
-    a, b = pair
-
-    async def take_over() -> str:
-        register("name", self_pid())
-        return "taken"
-
-    b.spawn(leave, "end", name="name")
-    await a.run(watch_to_the_end, ("name", b.name))
-    assert await b.run(take_over) == "taken"
 
 
 async def test_a_node_that_stops_tells_watchers_that_its_processes_were_shut_down(pair: Pair, settled: Settled) -> None:
