@@ -101,23 +101,31 @@ read_alias(Decoder *decoder, const unsigned char *data, size_t size)
 
 /* -- atoms */
 
+/* What a weak reference refers to, as a new reference; NULL if it is gone. */
+static PyObject *
+alive(PyObject *weak)
+{
+#if PY_VERSION_HEX >= 0x030D0000
+    PyObject *object;
+    return PyWeakref_GetRef(weak, &object) == 1 ? object : NULL;
+#else
+    PyObject *object = PyWeakref_GetObject(weak);
+    return object == Py_None ? NULL : Py_NewRef(object);
+#endif
+}
+
 /* The atom in a table's place, as a new reference, or NULL if it is gone or another one. */
 static PyObject *
 kept_atom(PyObject *kept, PyObject *name)
 {
-    PyObject *atom = kept == NULL ? Py_None : PyWeakref_GetObject(kept);
-    if (atom == Py_None) {
-        return NULL;
-    }
-    Py_INCREF(atom);
-    PyObject *own = PyObject_GetAttrString(atom, "name");
+    PyObject *atom = kept == NULL ? NULL : alive(kept);
+    PyObject *own = atom == NULL ? NULL : PyObject_GetAttrString(atom, "name");
     bool same = own != NULL && (own == name || PyUnicode_Compare(own, name) == 0);
     Py_XDECREF(own);
-    if (same) {
-        return atom;
+    if (!same) {
+        Py_CLEAR(atom);
     }
-    Py_DECREF(atom);
-    return NULL;
+    return atom;
 }
 
 static PyObject *
