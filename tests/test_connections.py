@@ -252,8 +252,9 @@ async def test_a_pid_that_travelled_reaches_nobody_in_a_later_life_of_its_node(
         system_monitor(dead_letters=True)
         assert await connect_node(b.name)
         send(("keeper", c.name), self_pid())
-        _, old = await receive(tuple, 5)
-        assert old.node == b.name
+        answer: Any = await receive(timeout=5)
+        old: Pid = answer[1]
+        assert (answer[0], old.node) == ("it was", b.name)
         send(old, "a message")
         exit(old, "an exit")
         ref = monitor(old)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable
 from itertools import combinations
 from typing import Any
 
+import pytest
 from structlog.typing import EventDict
 
 from pydist import Node, NodeDown, connect_node, disconnect, monitor_nodes, receive
@@ -65,6 +67,23 @@ async def test_who_others_have_lost_is_left_and_the_rest_stays_whole(
     assert gone == NodeDown(b.name, "disconnect", text, connection_id=gone.connection_id)
     left = [line for line in logs if line["event"] == "node_left" and line["here"] == c.name]
     assert [(line["node"], line["reason"]) for line in left] == [(b.name, text)]
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_after_random_cuts_the_connected_are_connected_with_each_other(
+    start_node: StartNode, settled: Settled, seed: int
+) -> None:
+    chance = random.Random(seed)  # noqa: S311  # no secret
+    nodes = await start_mesh(start_node, "abcdef")
+    for _ in range(chance.randrange(1, 5)):
+        one, other = chance.sample(nodes, 2)
+        if other.name[0] in up(one):
+            cut(one, other)
+        for _ in range(chance.randrange(4)):
+            await asyncio.sleep(0)
+    await settled()
+    parts = {frozenset({node.name[0]} | up(node)) for node in nodes}
+    assert sum(len(part) for part in parts) == len(nodes), f"overlapping: {parts}"
 
 
 async def test_a_disconnect_counts_as_a_loss(start_node: StartNode, settled: Settled) -> None:

@@ -18,6 +18,9 @@ from pydist import (
     LongSchedule,
     Message,
     NodeDown,
+    NodeInfo,
+    NodeRecovered,
+    NodeSuspect,
     NodeUp,
     NoProcess,
     Pid,
@@ -35,8 +38,10 @@ from pydist import (
     cancel_timer,
     cast,
     connect,
+    connect_node,
     dead_letters,
     demonitor,
+    disconnect,
     exit,  # noqa: A004  # OTP's name
     get_env,
     get_state,
@@ -45,7 +50,9 @@ from pydist import (
     link,
     make_ref,
     monitor,
+    monitor_node,
     monitor_nodes,
+    node_info,
     node_name,
     nodes,
     process_info,
@@ -143,6 +150,14 @@ async def the_rest_of_a_process(pid: Pid) -> None:
 async def the_node() -> None:
     connect("b@host")
     assert_type(nodes(), list[str])
+    assert_type(nodes("known"), list[str])
+    assert_type(await connect_node("b@host"), bool)
+    assert_type(disconnect("b@host"), bool)
+    monitor_node("b@host", True)
+    monitor_nodes(True, node_type="all", suspects=True)
+    assert_type(node_info("b@host"), NodeInfo | None)
+    assert_type((await receive(NodeSuspect)).silent_for, float)
+    assert_type((await receive(NodeRecovered)).node, str)
     monitor_nodes(True)
     assert_type((await receive(NodeUp)).node, str)
     assert_type((await receive(NodeDown)).text, str)
