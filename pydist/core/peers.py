@@ -41,7 +41,7 @@ from pydist.core.redial import Redial
 from pydist.errors import ConnectionFull, EncodeError
 from pydist.terms import NodeDownReason
 from pydist.wire.codec import Encoder
-from pydist.wire.control import Send, SendAlias, SendName, Signal, snapshot
+from pydist.wire.control import MESSAGES, Signal, snapshot
 from pydist.wire.fragments import MESSAGE_LIMIT
 from pydist.wire.handshake import Status
 
@@ -158,7 +158,7 @@ class Peers(Generic[L]):
             EncodeError: its message or reason can't cross the wire, or is too large.
             ConnectionFull: too much waits already for one more message. Links, monitors and exits always find room.
         """
-        limited = isinstance(signal, Send | SendName | SendAlias)
+        limited = isinstance(signal, MESSAGES)
         signal, size = snapshot(signal, self._encoder)
         if size > self._message_limit:
             raise EncodeError(f"a message or reason of {size} bytes is too large to send: send it in parts")
@@ -168,7 +168,8 @@ class Peers(Generic[L]):
             return [attrs.evolve(effect, waiting=[signal]) for effect in effects if isinstance(effect, Undelivered)]
         if limited and pending.size > self._waiting_limit:
             raise ConnectionFull(
-                f"{pending.size} bytes wait for the connection to {node}, the limit is {self._waiting_limit}"
+                f"{pending.size} bytes wait for the connection to {node}, the limit is {self._waiting_limit}: "
+                "the message was not sent. Who sends much waits for the connection first: await connect_node(...)"
             )
         pending.waiting.append(signal)
         pending.size += size
