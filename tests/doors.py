@@ -42,7 +42,7 @@ class Node:
         self.wanted = True
         self.on_deliver: Callable[[Peer], object] = id
         env = Env(clock or Clock(), entropy=lambda size: name[:1].encode() * size)
-        self.identity = Identity(name, creation)
+        self.identity = settings.pop("local", Identity(name, creation))
         cookie = settings.pop("cookie", b"secret")
         settings = {"cookies": lambda: Cookies((cookie,)), **settings}
         self.handlers: Mapping[type, Callable[[Peer, Any], None]] = defaultdict(lambda: self._deliver)

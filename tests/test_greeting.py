@@ -5,7 +5,7 @@ import asyncio
 from structlog.typing import EventDict
 
 from pydist.transport.memory import MemoryNetwork
-from pydist.wire.handshake import Status
+from pydist.wire.handshake import Flag, Identity, Status
 from tests.doors import HOST, Clock, Node, meet, quiet, until
 
 # Handshakes that fail
@@ -33,6 +33,14 @@ async def test_a_wrong_cookie_is_one_line_in_the_log_and_nothing_else(logs: list
             "dialled": None,
             "reason": "the proof is wrong: the peer has another cookie",
         }
+    ]
+
+
+async def test_a_flag_that_is_missing_is_named_in_the_log(logs: list[EventDict]) -> None:
+    a, b = Node("a@h", local=Identity("a@h", 1, Flag.REQUESTS)), Node("b@h")
+    await try_to_meet(a, b)
+    assert [line["reason"] for line in logs if line["dialled"] is None] == [
+        "the peer lacks SIGNALS, without which we can't talk"
     ]
 
 
