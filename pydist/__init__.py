@@ -65,7 +65,7 @@ from pydist.messaging import receive, send
 from pydist.monitoring import dead_letters, system_monitor
 from pydist.neighbours import NodeInfo
 from pydist.net_kernel import connect, connect_node, disconnect, monitor_node, monitor_nodes, node_info, nodes
-from pydist.node import Node, run
+from pydist.node import Node
 from pydist.node_watch import BusyNode, LongMessageQueue, LongSchedule, SchedulerLag
 from pydist.partition_supervisor import PartitionSupervisor
 from pydist.primitives import (
@@ -89,6 +89,7 @@ from pydist.primitives import (
     whereis,
 )
 from pydist.process_info import ProcessInfo, process_info, processes, registered
+from pydist.program import run
 from pydist.registry import Registry
 from pydist.registry_keeper import Registered, Unregistered
 from pydist.send_later import cancel_timer, read_timer, send_after, send_interval, start_timer

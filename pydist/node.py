@@ -1,14 +1,13 @@
 """A node: processes under one name, that find other nodes and talk to them as if they were here.
 
-`run` is all that most programs need. A `Node` object is for programs that have an event loop of their own: a web server
-whose handlers call processes, a test with three nodes in one Python process.
+`run` (`program.py`) is all that most programs need. A `Node` object is for programs that have an event loop of their
+own: a web server whose handlers call processes, a test with three nodes in one Python process.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import signal
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextlib import suppress
 from typing import Any, Final, TypeVar, TypeVarTuple, cast
@@ -21,7 +20,6 @@ from pydist.core.ticker import INTENSITY, NET_TICKTIME
 from pydist.env import Env, real_env
 from pydist.errors import Exit, NodeStartError
 from pydist.liveness import Liveness
-from pydist.logs import default_logging
 from pydist.naming import Nameless
 from pydist.node_ports import PeerPorts, node_ports
 from pydist.node_watch import node_watch_of
@@ -40,8 +38,6 @@ Ts = TypeVarTuple("Ts")
 
 STOP_TIME: Final = 10.0
 """Seconds that processes have to clean up when their node stops."""
-LONG_SCHEDULE: Final = 0.5
-"""Seconds that a step of a process may take under `run` before a warning is logged."""
 
 
 class Node:
@@ -367,128 +363,3 @@ async def _ended(process: Process) -> None:
 
     process.add_done_callback(wake)
     await ended
-
-
-def run(
-    main: Callable[[*Ts], Coroutine[Any, Any, T]],
-    *args: *Ts,
-    name: str | None = None,
-    cookie: str | None = None,
-    cookies: Mapping[str, str] | None = None,
-    cookie_file: str | os.PathLike[str] | None = None,
-    hidden: bool = False,
-    named_by: str | None = None,
-    epmd_port: int | None = None,
-    port: int = 0,
-    peer_ports: PeerPorts | None = None,
-    net_ticktime: float = NET_TICKTIME,
-    net_tickintensity: int = INTENSITY,
-    suspect_after: float | None = None,
-    auto_connect: AutoConnect = "always",
-    keep_connected: Iterable[str] = (),
-    prevent_overlapping_partitions: bool = True,
-    allow_public: bool = False,
-    long_schedule: float | None = LONG_SCHEDULE,
-) -> T:
-    """Start a node, run `main(*args)` as its first process, stop the node, and return what `main` did.
-
-    Runs on uvloop. SIGTERM stops the node in order, as Ctrl-C does; the exit status is then 143. If nobody has
-    configured structlog, the log is written as after `configure_logging()`.
-
-    Args:
-        main: an async function.
-        *args: its arguments.
-        name: name@host, or None for a node that is alone.
-        cookie: the secret of the cluster; this and the rest as `Node` has them.
-        cookies: cookies for single other nodes.
-        cookie_file: a file that holds the cookie; ~/.pydist.cookie without `cookie`.
-        hidden: do not count as a member of the cluster.
-        named_by: the node that gives this one its name.
-        epmd_port: the port mapper's port.
-        port: where the node listens.
-        peer_ports: where others listen, in a cluster without port mappers.
-        net_ticktime: seconds of silence after which a peer is held to be dead.
-        net_tickintensity: in how many intervals that time is cut.
-        suspect_after: seconds of silence after which a peer is suspect.
-        auto_connect: when the node connects to others by itself.
-        keep_connected: nodes that are dialled until they are connected.
-        prevent_overlapping_partitions: disconnect from nodes that others have lost.
-        allow_public: listen at a public address, or at all of them.
-        long_schedule: seconds that a step of a process may take before a warning is logged; None for no such watch.
-
-    Raises:
-        NodeStartError: the node can't come up as asked, or an event loop runs here already.
-        Exit: an exit signal ended `main`.
-        KeyboardInterrupt: Ctrl-C.
-        Exception: whatever `main` raises.
-    """
-    _check_no_loop_runs()
-    node = Node(
-        name,
-        cookie=cookie,
-        cookies=cookies,
-        cookie_file=cookie_file,
-        hidden=hidden,
-        named_by=named_by,
-        epmd_port=epmd_port,
-        port=port,
-        peer_ports=peer_ports,
-        net_ticktime=net_ticktime,
-        net_tickintensity=net_tickintensity,
-        suspect_after=suspect_after,
-        auto_connect=auto_connect,
-        keep_connected=keep_connected,
-        prevent_overlapping_partitions=prevent_overlapping_partitions,
-        allow_public=allow_public,
-        long_schedule=long_schedule,
-    )
-    with default_logging(), asyncio.Runner(loop_factory=_new_loop) as runner:
-        try:
-            return runner.run(_run(node, main, args))
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt from None  # without the story of how the loop was stopped by it
-
-
-def _check_no_loop_runs() -> None:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return
-    raise NodeStartError(
-        "run() is for the top of a program, and starts an event loop; here one runs already: "
-        "in a process use spawn() or a plain await, in asyncio code `Node`"
-    )
-
-
-async def _run(node: Node, main: Callable[..., Coroutine[Any, Any, T]], args: tuple[Any, ...]) -> T:
-    terminated = _cancel_on_sigterm()
-    try:
-        await node.start()
-        try:
-            return await node.run(main, *args)
-        finally:
-            await node.stop()
-    except asyncio.CancelledError:
-        if terminated:
-            raise SystemExit(128 + signal.SIGTERM) from None
-        raise
-
-
-def _cancel_on_sigterm() -> list[int]:
-    """Let SIGTERM end the running task as Ctrl-C does; the list holds the signal once it has come."""
-    task = asyncio.current_task()
-    terminated: list[int] = []
-
-    def cancel() -> None:
-        terminated.append(signal.SIGTERM)
-        if task is not None:
-            task.cancel()
-
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, cancel)
-    return terminated
-
-
-def _new_loop() -> asyncio.AbstractEventLoop:
-    import uvloop  # noqa: PLC0415  # it is not there on Windows
-
-    return uvloop.new_event_loop()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -27,7 +26,6 @@ from pydist import (
     link,
     node_name,
     receive,
-    run,
     self_pid,
     send,
     spawn,
@@ -107,24 +105,6 @@ async def test_what_is_no_port_mapper_is_not_taken_for_one(network: MemoryNetwor
         with pytest.raises(PortMapperError, match=rf"what listens at 127\.0\.0\.1:{port} is no port mapper"):
             await node.start()
     assert network.listeners == {}
-
-
-async def test_run_is_not_for_where_an_event_loop_runs_already() -> None:
-    async def main() -> None:
-        """Never begins."""
-
-    with pytest.raises(NodeStartError, match=r"in a process use spawn\(\) or a plain await, in asyncio code `Node`"):
-        run(main)
-
-
-def test_ctrl_c_ends_run_as_it_ends_any_program() -> None:
-    async def main() -> None:
-        signal.raise_signal(signal.SIGINT)
-        await receive()
-
-    with pytest.raises(KeyboardInterrupt) as caught:
-        run(main)
-    assert caught.value.__suppress_context__
 
 
 async def test_a_node_starts_once(start_node: StartNode) -> None:
