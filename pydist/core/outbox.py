@@ -21,13 +21,14 @@ from pydist.core.bulk import BulkLane, Large, Small
 from pydist.core.frame_builder import HEAD_ROOM, FrameBuilder, head_of_one
 from pydist.errors import EncodeError
 from pydist.wire.codec import Encoder
-from pydist.wire.control import Send, Signal, source_of, write_signal
+from pydist.wire.control import Send, Signal, fields_before_term, source_of, term_of, write_signal
 from pydist.wire.fragments import FRAGMENT, MESSAGE_LIMIT
 from pydist.wire.framing import FRAME_LIMIT, TICK
 
 FRAME_TARGET: Final = 1024 * 1024
 
 _BINARY: Final = Struct(">BI")
+_NO_BYTES: Final = b"\xc4\0"
 
 
 class Outbox:
@@ -88,7 +89,7 @@ class Outbox:
             EncodeError: it can't cross the wire, or is larger than the limit. Nothing was queued.
         """
         if type(message) is bytes and len(message) > self._large:
-            self._send_bytes(number, message, source)
+            self._add_bytes(head_of_one(self._encode, number), message, source)
             return
         data = self._encode(message)
         size = len(data)
@@ -109,10 +110,18 @@ class Outbox:
         if type(signal) is Send:
             self.send(signal.target.number, signal.message, source)
             return
-        self._set_aside(None, write_signal(signal, self._encoder), source)
+        fields = fields_before_term(signal)
+        if fields is not None:
+            self.put(fields, term_of(signal), source)
+        else:
+            self._set_aside(None, write_signal(signal, self._encoder), source)
 
     def put(self, fields: tuple[int | str, ...], term: Any, source: int) -> None:
         """Queue the signal of `source` that is these fields (`control.py`) and a term; raises as `signal`."""
+        if type(term) is bytes and len(term) > self._large:
+            head = self._put_together(fields, b"").removesuffix(_NO_BYTES)
+            self._add_bytes(head_of_one(self._encode, None) + head, term, source)
+            return
         data = self._put_together(fields, term)
         size = len(data)
         if size > self._room or source in self._behind:
@@ -148,11 +157,10 @@ class Outbox:
         """Whether more than `limit` bytes go out before what `source` sends next: other's bulk does not count."""
         return self.size > limit and (source in self._behind or self.size - self._bulk.size > limit)
 
-    def _send_bytes(self, number: int, message: bytes, source: int) -> None:
+    def _add_bytes(self, head: bytes, term: bytes, source: int) -> None:
         """They are on the wire as they are in memory, so they are not copied."""
-        self._check(len(message))
-        head = head_of_one(self._encode, number) + _BINARY.pack(0xC6, len(message))
-        self.size += self._bulk.add(source, Large(head, message))
+        self._check(len(term))
+        self.size += self._bulk.add(source, Large(head + _BINARY.pack(0xC6, len(term)), term))
 
     def _set_aside(self, number: int | None, data: bytes, source: int) -> None:
         """Put a message to `number`, or another signal if that is None, into the lane and frame where it belongs."""

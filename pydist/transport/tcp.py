@@ -32,6 +32,11 @@ TAKEN_AT_ONCE: Final = 16
 """Connections taken in one turn of the loop. In a flood, those that are there get their turns between."""
 REST: Final = 0.1
 """Seconds without taking connections, when there is no file descriptor for one."""
+RECEIVE_BUFFER: Final = 128 * 1024
+"""Bytes that the system may hold for a reader; Linux takes twice that, and counts its own book-keeping. They bound what
+is under way, and so the bytes per second over long distances: 128 KiB and 10 ms there and back give 13 MB/s."""
+UNSENT: Final = 128 * 1024
+"""Bytes that the system takes from a writer before it can send them."""
 
 
 class TcpListener:
@@ -115,7 +120,7 @@ class TcpNetwork:
             raise Unreachable(f"{host}:{port} did not take the connection within {timeout:g} s") from None
         except OSError as error:
             raise Unreachable(f"no connection to {host}:{port}: {error.strerror or error}") from error
-        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        _tune(transport.get_extra_info("socket"))
         return protocol
 
     async def _resolve(self, host: str, port: int) -> tuple[int, Any]:
@@ -135,12 +140,19 @@ class TcpNetwork:
         return family, address
 
 
+def _tune(connection: socket.socket) -> None:
+    """Let the system hold little: what stands in its buffers is before all that is sent later."""
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+    if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
+
+
 def _bind(family: int, address: Any) -> socket.socket:
     bound = socket.socket(family, socket.SOCK_STREAM)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # Connections that are taken inherit it.
-        bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        _tune(bound)  # connections that are taken inherit it
         bound.bind(address)
         bound.listen(BACKLOG)
         bound.setblocking(False)

@@ -411,6 +411,12 @@ def snapshot(signal: Signal, encoder: Encoder) -> tuple[Signal, int]:
 _OVERHEAD: Final = 200
 
 
+def fields_before_term(signal: Signal) -> tuple[int | str, ...] | None:
+    """What stands before the message or reason of a signal; None if it carries none, and for `Send`."""
+    before_term = _BEFORE_TERM.get(type(signal))
+    return None if before_term is None else before_term(signal)
+
+
 def write_signal(signal: Signal, encoder: Encoder) -> bytes:
     """The array of any signal but `Send`, which the outbox writes in runs.
 

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from pydist.core.outbox import FRAME_TARGET, Outbox
 from pydist.errors import EncodeError
+from pydist.terms import Alias
 from pydist.wire.codec import Encoded, Encoder
 from pydist.wire.control import (
+    Ask,
     Exit,
     Home,
     Incoming,
@@ -19,6 +21,7 @@ from pydist.wire.control import (
     Messages,
     MonitorExit,
     Send,
+    SendAlias,
     SendName,
     Signal,
     SignalReader,
@@ -326,10 +329,23 @@ def test_a_message_larger_than_the_limit_raises_at_its_sender_and_leaves_nothing
     assert (box.size, in_lanes(box)) == (before, [BIG])
 
 
-def test_bytes_are_not_copied() -> None:
+@pytest.mark.parametrize(
+    "signal",
+    [
+        Send(B.pid(7), BIG),
+        SendName("name", BIG),
+        SendAlias(Alias(B.pid(7), B.ref(8)), BIG),
+        Ask(A.pid(1), "name", A.ref(8), BIG),
+        Exit(A.pid(1), B.pid(2), BIG),
+    ],
+)
+def test_bytes_are_not_copied(signal: Signal) -> None:
     box = lanes()
-    box.send(7, BIG)
-    assert [buffer.obj is BIG for buffer in box.take() if isinstance(buffer, memoryview)] == [True] * 3
+    box.signal(signal)
+    taken = box.take()
+    assert [buffer.obj is BIG for buffer in taken if isinstance(buffer, memoryview)] == [True] * 3
+    [read_again] = read(b"".join(taken), FragmentBuffer())
+    assert read_again == (Messages(7, [BIG]) if isinstance(signal, Send) else signal)
 
 
 sends = st.tuples(st.integers(0, 3), st.sampled_from([1, 10, FRAGMENT - 5, FRAGMENT, FRAGMENT + 1, 3 * FRAGMENT]))
