@@ -29,8 +29,6 @@ StartNode = Callable[..., Awaitable[Node]]
 Leftovers = Callable[..., list[Any]]
 Settled = Callable[[], Awaitable[None]]
 
-NOWHERE = "nowhere@127.0.0.1"
-
 
 async def wait() -> None:
     await receive()

@@ -37,7 +37,7 @@ from tests.helpers import links_and_monitors
 
 HOST: Final = "host"
 """Under this name each place has a process that starts others."""
-PATIENCE: Final = 5.0
+PATIENCE: Final = 15.0
 """Seconds after which what does not come counts as a failure."""
 
 

@@ -54,7 +54,7 @@ async def start_server() -> Pid:
     return await Server.start()
 
 
-async def ask(server: Any, request: Request[Any], timeout: float = 5.0) -> Any:
+async def ask(server: Any, request: Request[Any], timeout: float = 15.0) -> Any:
     """The reply, or ("raised", the name of the error, its reason)."""
     try:
         return await call(server, request, timeout)

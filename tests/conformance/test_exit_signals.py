@@ -32,8 +32,6 @@ from tests.conformance.deeds import (
 from tests.conformance.stage import Actor, Stage, on_stage
 from tests.exit_signals import DROPPED, NOBODY, ROWS, Row
 
-Deed = tuple[Any, ...]
-
 
 def signal(row: Row, partner: Actor, victim: Actor) -> None:
     """Have it sent: by a partner, or by the victim itself."""

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.real
 StartNode = Callable[..., Awaitable[Node]]
 StartFar = Callable[..., Far]
 
-TICKTIME = 0.6
+TICKTIME = 2.0
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ OK, OK_SIMULTANEOUS, NOK, ALIVE = 1, 2, 3, 4
 SEND, SEND_NAME, SEND_ALIAS, LINK, UNLINK, UNLINK_ACK, EXIT, EXIT_TO = 1, 2, 3, 10, 11, 12, 13, 14
 MONITOR, DEMONITOR, MONITOR_EXIT = 20, 21, 22
 EXTRA: Final = b"pydist/1"
-PATIENCE: Final = 5.0
+PATIENCE: Final = 15.0
 HEAD: Final = struct.Struct(">BQI32sB")
 
 Signal = list[Any]

@@ -206,13 +206,13 @@ async def test_an_unlink_of_its_is_acknowledged_before_anything_else(node: Node,
 
 
 async def test_it_lives_by_ticks_alone(start_node: StartNode, port_mapper: int) -> None:
-    node = await start_node("quick", network=TcpNetwork(), net_ticktime=0.2)
+    node = await start_node("quick", network=TcpNetwork(), net_ticktime=1.0)
     server = node.spawn(echo)
 
     def live() -> list[Any]:
         home = Home("stranger@127.0.0.1", b"secret", port_mapper)
         peer = home.dial(node.name, look_up("quick", port_mapper))
-        peer.wait_for_ticks(10)
+        peer.wait_for_ticks(6)
         peer.write([SEND, server.number, [[me(home), "still here"]]])
         said = peer.read()
         peer.close()
