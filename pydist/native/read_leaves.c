@@ -205,10 +205,13 @@ maker_of(Decoder *decoder, PyObject *class)
     return maker;
 }
 
+/* `object.__new__` and not `tp_alloc`, which would leave the instance without its place for attributes. */
 static PyObject *
 make_quickly(PyTypeObject *class, PyObject *initializer, PyObject *const *values, Py_ssize_t count)
 {
-    PyObject *instance = class->tp_alloc(class, 0);
+    PyObject *nothing = PyTuple_New(0);
+    PyObject *instance = nothing == NULL ? NULL : class->tp_new(class, nothing, NULL);
+    Py_XDECREF(nothing);
     if (instance != NULL && initializer_fill(initializer, instance, values, count) < 0) {
         Py_CLEAR(instance);
     }
