@@ -97,7 +97,7 @@ class NodeWatch:
         if busy:
             self._busy[process] = None
         if letters:
-            self._runtime.dead_letters.listeners[process] = process.deliver
+            self._runtime.dead_letters.listeners[process] = process.inform
         if self._interval() is not None and (self._ticker is None or self._ticker.done()):
             self._ticker = self._runtime.spawn(self._tick, ())
             self._ticker.label = "system_monitor"
@@ -112,9 +112,9 @@ class NodeWatch:
         self._runtime.dead_letters.listeners.pop(process, None)
 
     def busy_node(self, sender: Process, node: str) -> None:
-        """A process is held, for too much waits for a node. Who is told is never one that is held for the telling."""
+        """A process is held, for too much waits for a node."""
         for process in list(self._busy):
-            process.deliver(BusyNode(sender.pid, node))
+            process.inform(BusyNode(sender.pid, node))
 
     def close(self) -> None:
         """The node has stopped."""
@@ -139,7 +139,7 @@ class NodeWatch:
     def _tell_lag(self, late: float) -> None:
         for process, limit in list(self._lags.items()):
             if late >= limit:
-                process.deliver(SchedulerLag(late))
+                process.inform(SchedulerLag(late))
 
     def _look_at_mailboxes(self, interval: float) -> None:
         if not self._queues:
@@ -157,12 +157,12 @@ class NodeWatch:
         for subscriber, queues in list(self._queues.items()):
             long = queues.look(number, length)
             if long is not None and process is not None:
-                subscriber.deliver(LongMessageQueue(process.pid, process.label, length, long))
+                subscriber.inform(LongMessageQueue(process.pid, process.label, length, long))
 
 
 def _tell_step(subscriber: Process, step: LongStep) -> None:
     runner: Process = step.runner
-    subscriber.deliver(LongSchedule(runner.pid, runner.label, step.seconds, step.stack))
+    subscriber.inform(LongSchedule(runner.pid, runner.label, step.seconds, step.stack))
 
 
 def _log_noticed(step: LongStep) -> None:

@@ -214,6 +214,13 @@ class Process(RunnableTask):
             self.die(MAILBOX_FULL)
         self._drop(dropped)
 
+    def inform(self, message: Any) -> None:
+        """A message of the node itself: it holds nobody, whoever has brought it about."""
+        if self.blocks():
+            self.admit(message)
+        else:
+            self.deliver(message)
+
     def _drop(self, message: Any) -> None:
         """There is no room for a message: who waits for an answer to it hears so at once."""
         self.home.dead_letter(self.pid, message, "mailbox_full")

@@ -26,6 +26,7 @@ from pydist import (
     dead_letters,
     exit,  # noqa: A004  # OTP's name
     is_alive,
+    process_info,
     receive,
     run,
     self_pid,
@@ -107,6 +108,28 @@ async def test_several_may_listen_and_those_that_have_ended_leave_nothing_behind
         await end(pid, "boom")
     await passed(1)
     assert (runtime.dead_letters.listeners, len(runtime.table)) == ({}, 1)
+
+
+@in_process
+async def test_who_listens_holds_nobody_however_full_its_mailbox_is() -> None:
+    async def listens() -> None:
+        bound_mailbox(1, "block")
+        system_monitor(dead_letters=True)
+        await receive(_never)
+
+    listener = spawn(listens)
+    dead = spawn(_waits)
+    await end(dead, "boom")
+    for number in range(3):
+        send(dead, number)
+        await asyncio.sleep(0)  # where it would be held for ever
+    info = process_info(listener)
+    assert info is not None
+    assert info.message_queue_len == 3
+
+
+def _never(_message: object) -> bool:
+    return False
 
 
 # -- long mailboxes
