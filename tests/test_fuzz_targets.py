@@ -14,7 +14,7 @@ from fuzz.targets import TARGETS
 from pydist.wire.epmd import Alive, Kill, Names, PortInfo, PortPlease, encode_request
 
 _msgpack: Any = msgpack  # it has no annotations
-OPS: Final = (1, 2, 3, 10, 11, 12, 13, 14, 20, 21, 22, 23, 24, 30, 99)
+OPS: Final = (1, 2, 3, 10, 11, 12, 13, 14, 20, 21, 22, 23, 30, 40, 41, 42, 50, 51, 99)
 
 
 def cuts(sizes: list[int]) -> bytes:
