@@ -11,14 +11,15 @@ Links follow OTP's protocol with unlink ids (erl_dist_protocol, "Link Protocol")
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 import attrs
 
-from pydist.errors import DecodeError
+from pydist.errors import BadNodeName, DecodeError
 from pydist.message import quicken
 from pydist.speedups import native
-from pydist.terms import Alias, Pid, Reason, Ref
+from pydist.terms import Alias, NodeName, Pid, Reason, Ref
 from pydist.wire.codec import Encoded, Encoder, PureDecoder, Stream, TooDeep
 
 SEND: Final = 1
@@ -39,8 +40,6 @@ UNBOUNDED: Final = 41
 SEND_URGENT: Final = 42
 LOST: Final = 50
 PART: Final = 51
-
-NODE_NAME_LIMIT: Final = 255
 
 
 @attrs.frozen
@@ -320,9 +319,10 @@ def _name(value: object) -> str:
 
 
 def _node(value: object) -> str:
-    if type(value) is str and len(value) <= NODE_NAME_LIMIT:
-        return value
-    raise DecodeError(f"a node name is a string of at most {NODE_NAME_LIMIT} characters, this is {_shown(value)}")
+    if type(value) is str:
+        with suppress(BadNodeName):
+            return str(NodeName.parse(value))
+    raise DecodeError(f"the name of a node is name@host, this is {_shown(value)}")
 
 
 def _run(value: object) -> list[Any]:

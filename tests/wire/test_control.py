@@ -138,6 +138,12 @@ def test_a_snapshot_of_what_cannot_be_sent_raises() -> None:
         [20, "name", "name", 3],
         [20, 1, b"name", 3],
         [22, None, 1, 2, 3],
+        [50, "a@h", 1, 1, "b"],
+        [50, "a@h\n", 1, 1, "b@h", 1],
+        [50, 5, 1, 1, "b@h", 1],
+        [50, "a@h", 1, -1, "b@h", 1],
+        [50, "a@h", 1, 1, "b" * 255 + "@h", 1],
+        [51, 1],
     ],
 )
 def test_what_is_no_signal_is_a_decode_error(array: Any) -> None:
