@@ -79,6 +79,8 @@ class Node:
             hidden ones, are left alone. Switch it off where nodes are on purpose connected with some others only.
         allow_public: listen at a public address, or at all addresses. pydist does not encrypt: think twice.
         message_limit: bytes of the largest message to or from another node, about; the same on all nodes of a cluster.
+        compress: send messages of more than 64 KiB compressed (zlib), where that makes them smaller. It takes the time
+            of the event loop, here and there: some 10 ms for each MiB. For links that are slower than that.
         long_schedule: seconds that a step of a process may take, from one await to the next, before a warning is
             logged: while it runs, and when it has ended. None for no such watch; it takes a thread.
         busy_wait: seconds in which the node looks for more input before it sleeps, after peers have answered quickly.
@@ -110,6 +112,7 @@ class Node:
         prevent_overlapping_partitions: bool = True,
         allow_public: bool = False,
         message_limit: int = MESSAGE_LIMIT,
+        compress: bool = False,
         long_schedule: float | None = None,
         busy_wait: float | None = None,
         busy_limit: int = BUSY_LIMIT,
@@ -126,6 +129,7 @@ class Node:
         self._long_schedule = long_schedule
         self._busy_limit, self._pending_limit = _sizes(busy_limit, pending_limit)
         self._message_limit = message_limit
+        self._compress = compress
         self._port = port
         self._liveness = Liveness(
             net_ticktime=net_ticktime,
@@ -182,6 +186,7 @@ class Node:
             intensity=self._liveness.net_tickintensity,
             suspect_after=self._liveness.suspect_after,
             message_limit=self._message_limit,
+            compress=self._compress,
             busy_wait=self._busy_wait,
             busy_limit=self._busy_limit,
             pending_limit=self._pending_limit,

@@ -56,6 +56,8 @@ class Settings:
     """The largest message that may cross to or from a peer that takes no fragments."""
     message_limit: int = MESSAGE_LIMIT
     """The largest message that may cross; the same on all nodes."""
+    compress: bool = False
+    """Whether what is large is sent compressed, to peers that take that."""
     transport_limit: int = 64 * 1024
     """What the transport may hold unsent before it gets no more: all that comes later stands behind that."""
     pending_limit: int = PENDING_LIMIT
@@ -144,6 +146,7 @@ class Peer(asyncio.Protocol):
             suspect_after=settings.suspect_after,
             frame_limit=settings.frame_limit,
             message_limit=settings.message_limit,
+            compress=settings.compress,
         )
         self.crossings = Crossings()
         """The owner's notes of what crosses this connection."""

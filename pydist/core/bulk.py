@@ -26,6 +26,8 @@ class Large:
 
     head: bytes
     term: bytes
+    inflated: int = 0
+    """Its size before it was compressed, if it was."""
 
     @property
     def size(self) -> int:
@@ -147,6 +149,8 @@ class BulkLane:
                 return
             del self._waiting[0]
             stream = self._free.pop()
-            source.transfer = _Transfer(stream, large.size, large.size, cut(stream, large.head, large.term))
+            source.transfer = _Transfer(
+                stream, large.size, large.size, cut(stream, large.head, large.term, large.inflated)
+            )
             self._announced += large.size
             self._turns.append(source)

@@ -35,6 +35,7 @@ class Connection:
         suspect_after: float | None = None,
         frame_limit: int = FRAME_LIMIT,
         message_limit: int = MESSAGE_LIMIT,
+        compress: bool = False,
     ) -> None:
         self.local = local
         self.peer = peer
@@ -43,7 +44,13 @@ class Connection:
         fragments = Flag.FRAGMENTS in peer.flags
         self._frames = FragmentBuffer(message_limit) if fragments else FrameBuffer(LONG, frame_limit)
         self._reader = SignalReader(local.home, peer.home)
-        self.outbox = Outbox(Encoder(), frame_limit=frame_limit, fragments=fragments, message_limit=message_limit)
+        self.outbox = Outbox(
+            Encoder(),
+            frame_limit=frame_limit,
+            fragments=fragments,
+            compress=compress and Flag.COMPRESSION in peer.flags,
+            message_limit=message_limit,
+        )
         # The hot path: bound here, it costs no call of its own.
         self.send_message = self.outbox.send
 

@@ -22,7 +22,7 @@ from pydist.core.frame_builder import HEAD_ROOM, FrameBuilder, head_of_one
 from pydist.errors import EncodeError
 from pydist.wire.codec import Encoder
 from pydist.wire.control import Send, Signal, fields_before_term, source_of, term_of, write_signal
-from pydist.wire.fragments import FRAGMENT, MESSAGE_LIMIT
+from pydist.wire.fragments import FRAGMENT, MESSAGE_LIMIT, deflate
 from pydist.wire.framing import FRAME_LIMIT, TICK
 
 FRAME_TARGET: Final = 1024 * 1024
@@ -34,7 +34,8 @@ _NO_BYTES: Final = b"\xc4\0"
 class Outbox:
     """Signals in, frames out; of each source in the order of the calls.
 
-    `frame_limit`, in bytes, is what the peer takes; if it takes fragments, `message_limit` is.
+    `frame_limit`, in bytes, is what the peer takes; if it takes fragments, `message_limit` is. `compress`
+    what is large, if it takes that.
     """
 
     __slots__ = (
@@ -42,6 +43,7 @@ class Outbox:
         "_add_signal",
         "_behind",
         "_bulk",
+        "_compress",
         "_encode",
         "_encoder",
         "_frame",
@@ -60,12 +62,14 @@ class Outbox:
         *,
         frame_limit: int = FRAME_LIMIT,
         fragments: bool = False,
+        compress: bool = False,
         message_limit: int = MESSAGE_LIMIT,
     ) -> None:
         self._encoder = encoder
         self._encode = encoder.encode
         self._put_together = encoder.signal
         self._term_limit = (message_limit if fragments else frame_limit) - HEAD_ROOM
+        self._compress = compress
         self._large = FRAGMENT if fragments else maxsize
         """A term with more bytes goes by the bulk lane."""
         self._frame_target = FRAGMENT if fragments else FRAME_TARGET
@@ -160,14 +164,19 @@ class Outbox:
     def _add_bytes(self, head: bytes, term: bytes, source: int) -> None:
         """They are on the wire as they are in memory, so they are not copied."""
         self._check(len(term))
-        self.size += self._bulk.add(source, Large(head + _BINARY.pack(0xC6, len(term)), term))
+        self._add_large(head + _BINARY.pack(0xC6, len(term)), term, source)
+
+    def _add_large(self, head: bytes, term: bytes, source: int) -> None:
+        deflated = deflate(head + term) if self._compress else None
+        large = Large(head, term) if deflated is None else Large(b"", deflated, len(head) + len(term))
+        self.size += self._bulk.add(source, large)
 
     def _set_aside(self, number: int | None, data: bytes, source: int) -> None:
         """Put a message to `number`, or another signal if that is None, into the lane and frame where it belongs."""
         size = len(data)
         self._check(size)
         if size > self._large:
-            self.size += self._bulk.add(source, Large(head_of_one(self._encode, number), data))
+            self._add_large(head_of_one(self._encode, number), data, source)
             return
         if source in self._behind:
             self.size += self._bulk.add(source, Small(number, data))

@@ -7,6 +7,7 @@ The upper 8 bits of a frame's head are its kind, the lower 24 the length of what
 | 0    | SIGNALS | an array of signals; nothing for a tick             |
 | 1    | BEGIN   | stream (1), size of the whole body (8), a piece     |
 | 2    | GO_ON   | stream (1), a piece                                 |
+| 3    | DEFLATE | as BEGIN, with the size of the body inflated (8) before the piece |
 
 A *body* is what else a frame of signals would hold. It is over with the last byte that was announced, and its stream,
 one of `STREAMS`, may begin another. A piece has 1 byte to `FRAGMENT` bytes.
@@ -19,6 +20,7 @@ long as the connection lives: all streams together hold no more than `STREAMS_LI
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 from io import BytesIO
 from struct import Struct
@@ -43,23 +45,46 @@ STREAMS_LIMIT: Final = 2
 SIGNALS: Final = 0
 BEGIN: Final = 1
 GO_ON: Final = 2
+DEFLATE: Final = 3
 
 LENGTH_BITS: Final = 24
 LENGTH_MASK: Final = (1 << LENGTH_BITS) - 1
 
 _BEGIN: Final = Struct(">BQ")
 _GO_ON: Final = Struct(">B")
-_LAYOUTS: Final = {BEGIN: _BEGIN, GO_ON: _GO_ON}
-_FULL_BEGIN: Final = Struct(">IBQ")
+_DEFLATE: Final = Struct(">BQQ")
+_LAYOUTS: Final = {BEGIN: _BEGIN, GO_ON: _GO_ON, DEFLATE: _DEFLATE}
 _FULL_GO_ON: Final = Struct(">IB")
 
 
-def cut(stream: int, head: bytes, term: bytes) -> Iterator[tuple[bytes, memoryview]]:
-    """The frames of one body, `head` and `term`, each in two parts. The term is not copied."""
+def deflate(body: bytes) -> bytes | None:
+    """The body compressed, if that makes it smaller by a tenth."""
+    deflated = zlib.compress(body, level=1)
+    return deflated if len(deflated) <= len(body) * 9 // 10 else None
+
+
+def _inflate(data: bytes, size: int) -> bytes:
+    machine = zlib.decompressobj()
+    try:
+        body = machine.decompress(data, size + 1)
+    except zlib.error as error:
+        raise FragmentError(f"a compressed message can't be inflated: {error}") from error
+    if len(body) != size or not machine.eof or machine.unused_data:
+        raise FragmentError(f"a compressed message does not inflate to the {size} bytes that it announced")
+    return body
+
+
+def cut(stream: int, head: bytes, term: bytes, inflated: int = 0) -> Iterator[tuple[bytes, memoryview]]:
+    """The frames of one body, `head` and `term`, each in two parts. The term is not copied.
+
+    `inflated` is the size of the body before it was compressed, if it was.
+    """
     view = memoryview(term)
     first = view[: FRAGMENT - len(head)]
-    size = _BEGIN.size + len(head) + len(first)
-    yield _FULL_BEGIN.pack(BEGIN << LENGTH_BITS | size, stream, len(head) + len(term)) + head, first
+    size = len(head) + len(term)
+    kind, layout = (DEFLATE, _DEFLATE.pack(stream, size, inflated)) if inflated else (BEGIN, _BEGIN.pack(stream, size))
+    length = len(layout) + len(head) + len(first)
+    yield LONG.pack(kind << LENGTH_BITS | length) + layout + head, first
     for start in range(len(first), len(term), FRAGMENT):
         piece = view[start : start + FRAGMENT]
         yield _FULL_GO_ON.pack(GO_ON << LENGTH_BITS | _GO_ON.size + len(piece), stream), piece
@@ -68,10 +93,11 @@ def cut(stream: int, head: bytes, term: bytes) -> Iterator[tuple[bytes, memoryvi
 class _Body:
     """What has come of one body."""
 
-    __slots__ = ("data", "missing", "size", "stream")
+    __slots__ = ("data", "inflated", "missing", "size", "stream")
 
-    def __init__(self, stream: int, size: int) -> None:
+    def __init__(self, stream: int, size: int, inflated: int = 0) -> None:
         self.stream = stream
+        self.inflated = inflated
         self.size = self.missing = size
         self.data = BytesIO()
 
@@ -90,8 +116,8 @@ class Bodies:
         """How many there are."""
         return len(self._open)
 
-    def begin(self, stream: int, size: int) -> _Body:
-        """One of `size` bytes begins.
+    def begin(self, stream: int, size: int, inflated: int = 0) -> _Body:
+        """One of `size` bytes begins, which become `inflated` ones if that is not 0.
 
         Raises:
             FrameTooLarge: it is larger than the limit, or all together are.
@@ -101,15 +127,15 @@ class Bodies:
             raise FragmentError(f"streams are numbered from 0 to {STREAMS - 1}, this is {stream}")
         if stream in self._open:
             raise FragmentError(f"stream {stream} begins, and its last message is not over")
-        if size > self._limit:
-            raise FrameTooLarge(f"a message announces {size} bytes, the limit is {self._limit}")
+        if max(size, inflated) > self._limit:
+            raise FrameTooLarge(f"a message announces {max(size, inflated)} bytes, the limit is {self._limit}")
         if self._announced + size > STREAMS_LIMIT * self._limit:
             raise FrameTooLarge(
                 f"the messages under way announce {self._announced + size} bytes, "
                 f"the limit is {STREAMS_LIMIT * self._limit}"
             )
         self._announced += size
-        body = self._open[stream] = _Body(stream, size)
+        body = self._open[stream] = _Body(stream, size, inflated)
         return body
 
     def find(self, stream: int) -> _Body:
@@ -120,10 +146,15 @@ class Bodies:
         return body
 
     def finish(self, body: _Body) -> bytes:
-        """All is there; the stream is free again."""
+        """All is there; the stream is free again.
+
+        Raises:
+            FragmentError: it was compressed, and does not become what was announced.
+        """
         del self._open[body.stream]
         self._announced -= body.size
-        return body.data.getvalue()
+        data = body.data.getvalue()
+        return _inflate(data, body.inflated) if body.inflated else data
 
 
 class FragmentBuffer:
@@ -227,11 +258,10 @@ class FragmentBuffer:
         kind, start = head >> LENGTH_BITS, start + LONG.size
         if kind == SIGNALS:
             return bytes(buffer[start:end])
-        body = (
-            self._bodies.begin(*_BEGIN.unpack_from(buffer, start))
-            if kind == BEGIN
-            else self._bodies.find(buffer[start])
-        )
+        if kind == GO_ON:
+            body = self._bodies.find(buffer[start])
+        else:
+            body = self._bodies.begin(*_LAYOUTS[kind].unpack_from(buffer, start))
         self._left = (head & LENGTH_MASK) - (end - start)
         if self._left > body.missing:
             raise FragmentError(f"stream {body.stream} gives more than the {body.size} bytes that it announced")

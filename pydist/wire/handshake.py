@@ -46,7 +46,7 @@ class Flag(enum.IntFlag):
     FRAGMENTS = 2
     """Large messages cross in pieces, between which others may pass."""
     COMPRESSION = 4
-    """Frames may be compressed."""
+    """Large messages may be compressed."""
     CREDIT = 8
     """A bounded mailbox tells those who send to it from afar how much room there is."""
     HIDDEN = 16
@@ -63,7 +63,14 @@ class Flag(enum.IntFlag):
 
 MANDATORY: Final = Flag.SIGNALS
 OFFERED: Final = (
-    Flag.SIGNALS | Flag.FRAGMENTS | Flag.REQUESTS | Flag.CREDIT | Flag.PRIORITY | Flag.PARTITIONS | Flag.DYNAMIC_NAME
+    Flag.SIGNALS
+    | Flag.FRAGMENTS
+    | Flag.COMPRESSION
+    | Flag.REQUESTS
+    | Flag.CREDIT
+    | Flag.PRIORITY
+    | Flag.PARTITIONS
+    | Flag.DYNAMIC_NAME
 )
 """What a node of this program can do."""
 _VERSION_1: Final = Flag.SIGNALS

@@ -9,7 +9,7 @@ from pydist.errors import DecodeError, EncodeError, FrameTooLarge, TickTimeout, 
 from pydist.terms import Pid
 from pydist.wire.control import Exit, Incoming, Link, Messages, Send
 from pydist.wire.framing import TICK
-from pydist.wire.handshake import Identity
+from pydist.wire.handshake import Flag, Identity
 
 A = Identity("a@h", 1)
 B = Identity("b@h", 2)
@@ -140,3 +140,13 @@ def test_a_close_between_frames_is_in_order_and_one_inside_a_frame_is_not() -> N
     b.receive_data(a.data_to_send()[:-1], 0.0)
     with pytest.raises(WireError, match="middle of a message"):
         b.receive_eof(0.0)
+
+
+@pytest.mark.parametrize("theirs", [Flag.SIGNALS | Flag.FRAGMENTS, Flag.SIGNALS | Flag.FRAGMENTS | Flag.COMPRESSION])
+@pytest.mark.parametrize("message", ["x" * 1_000_000, b"x" * 1_000_000], ids=["str", "bytes"])
+def test_what_is_large_is_compressed_for_a_peer_that_takes_that(theirs: Flag, message: str | bytes) -> None:
+    a, b = Connection(A, Identity("b@h", 2, theirs), 0.0, compress=True), Connection(B, A, 0.0)
+    a.send_message(1, message)
+    data = a.data_to_send()
+    assert (len(data) < 10_000) is (Flag.COMPRESSION in theirs)
+    assert b.receive_data(data, 0.0) == [Messages(1, [message])]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import hashlib
+import zlib
 from functools import partial
 from itertools import pairwise
 
@@ -8,7 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pydist.errors import FragmentError, FrameTooLarge, WireError
-from pydist.wire.fragments import BEGIN, FRAGMENT, GO_ON, SIGNALS_LIMIT, STREAMS, FragmentBuffer, cut
+from pydist.wire.fragments import (
+    BEGIN,
+    DEFLATE,
+    FRAGMENT,
+    GO_ON,
+    MESSAGE_LIMIT,
+    SIGNALS_LIMIT,
+    STREAMS,
+    FragmentBuffer,
+    cut,
+    deflate,
+)
 from pydist.wire.framing import LONG, TICK
 
 
@@ -165,3 +178,39 @@ def test_any_bytes_are_frames_or_a_wire_error(data: bytes, step: int) -> None:
             frames_of(buffer, data[start : start + step])
     except WireError:
         pass
+
+
+def compressed(size: int, data: bytes) -> bytes:
+    head = bytes((0,)) + len(data).to_bytes(8, "big") + size.to_bytes(8, "big")
+    return LONG.pack(DEFLATE << 24 | len(head) + len(data)) + head + data
+
+
+@given(st.binary(min_size=1, max_size=20), st.integers(1_000, 300_000))
+def test_a_compressed_body_comes_out_as_it_was(pattern: bytes, size: int) -> None:
+    body = (pattern * size)[:size]
+    deflated = deflate(body)
+    assert deflated is not None
+    frames = b"".join(b"".join(parts) for parts in cut(0, b"", deflated, len(body)))
+    assert (frames[0], frames_of(FragmentBuffer(), frames)) == (DEFLATE, [body])
+
+
+def test_what_does_not_become_smaller_is_not_compressed() -> None:
+    assert deflate(hashlib.shake_128(b"x").digest(100_000)) is None
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (compressed(10, b"no zlib"), "a compressed message can't be inflated"),
+        (compressed(9, zlib.compress(bytes(10))), "does not inflate to the 9 bytes"),
+        (compressed(11, zlib.compress(bytes(10))), "does not inflate to the 11 bytes"),
+        (compressed(10, zlib.compress(bytes(10)) + b"more"), "does not inflate to the 10 bytes"),
+        (compressed(10, zlib.compress(bytes(10))[:-1]), "does not inflate to the 10 bytes"),
+        (compressed(1000, zlib.compress(bytes(100_000_000))[:50_000]), "does not inflate to the 1000 bytes"),
+        (compressed(1001, zlib.compress(bytes(1001))), "a message announces 1001 bytes, the limit is 1000"),
+    ],
+)
+def test_a_compressed_body_becomes_no_more_than_it_announced(data: bytes, text: str) -> None:
+    buffer = FragmentBuffer(message_limit=1000 if len(data) < 1000 else MESSAGE_LIMIT)
+    with pytest.raises(WireError, match=text):
+        frames_of(buffer, data)
