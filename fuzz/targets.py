@@ -17,10 +17,12 @@ from pydist.core.portmap import PortMap
 from pydist.errors import DecodeError, EncodeError, FragmentError, FrameTooLarge, HandshakeError, WireError
 from pydist.wire import epmd
 from pydist.wire.codec import Decoder, Encoder, PureDecoder, PureEncoder
-from pydist.wire.control import Home, Incoming, Messages, PureSignalReader, Send, SignalReader, write_signal
+from pydist.wire.control import Incoming, Messages, Send
+from pydist.wire.fields import Home
 from pydist.wire.fragments import SIGNALS_LIMIT, STREAMS_LIMIT, FragmentBuffer
 from pydist.wire.framing import LONG, SHORT, FrameBuffer
 from pydist.wire.handshake import MESSAGE_LIMIT, Flag, Identity, Status
+from pydist.wire.signal_arrays import PureSignalReader, SignalReader, write_signal
 
 LIMIT: Final = 4096
 """Bytes in a frame, for these targets."""

@@ -19,7 +19,7 @@ from pydist.errors import NodeStartError, WireError
 from pydist.node_ports import NodePorts
 from pydist.terms import NodeName
 from pydist.transport import Network
-from pydist.wire.control import Home
+from pydist.wire.fields import Home
 from pydist.wire.handshake import Identity
 
 

@@ -42,7 +42,7 @@ TWINS = (
     "tests/core/test_frame_builder.py",
     "tests/core/test_outbox.py",
     "tests/wire/test_codec",
-    "tests/wire/test_control.py",
+    "tests/wire/test_signal_arrays.py",
 )
 """What is run on pure Python, too."""
 

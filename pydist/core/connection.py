@@ -11,10 +11,11 @@ from pydist.core.ticker import INTENSITY, NET_TICKTIME, Due, Ticker
 from pydist.errors import TickTimeout, WireError
 from pydist.terms import Pid
 from pydist.wire.codec import Encoder
-from pydist.wire.control import Incoming, Signal, SignalReader
+from pydist.wire.control import Incoming, Signal
 from pydist.wire.fragments import MESSAGE_LIMIT, FragmentBuffer
 from pydist.wire.framing import FRAME_LIMIT, LONG, TICK, FrameBuffer
 from pydist.wire.handshake import Flag, Identity
+from pydist.wire.signal_arrays import SignalReader
 
 
 class Connection:

@@ -26,7 +26,7 @@ import attrs
 from pydist.core.cookies import Cookies
 from pydist.core.handshake_states import ACCEPTOR_BEGINS, ENDS, INITIATOR_BEGINS, TRANSITIONS, Input, State
 from pydist.errors import FrameTooLarge, HandshakeError
-from pydist.wire.control import Home
+from pydist.wire.fields import Home
 from pydist.wire.framing import SHORT, FrameBuffer
 from pydist.wire.handshake import (
     ANSWER,

@@ -41,9 +41,10 @@ from pydist.core.redial import Redial
 from pydist.errors import ConnectionFull, EncodeError
 from pydist.terms import NodeDownReason
 from pydist.wire.codec import Encoder
-from pydist.wire.control import MESSAGES, Signal, snapshot
+from pydist.wire.control import MESSAGES, Signal
 from pydist.wire.fragments import MESSAGE_LIMIT
 from pydist.wire.handshake import Status
+from pydist.wire.signal_arrays import snapshot
 
 L = TypeVar("L")
 

@@ -1,4 +1,4 @@
-/* Terms and signals in C: wire/codec.py and wire/control.py say what the bytes mean. What is rare or strange goes to the
+/* Terms and signals in C: wire/codec.py and wire/signal_arrays.py say what the bytes mean. What is rare or strange goes to the
  * Python twin; so does whatever can't be encoded, since only that one knows how to say where the culprit is. */
 
 #ifndef PYDIST_CODEC_H

@@ -1,4 +1,4 @@
-/* SignalReader: see wire/control.py. The frequent signals are made here, from their bytes. Of any other one the array is
+/* SignalReader: see wire/signal_arrays.py. The frequent signals are made here, from their bytes. Of any other one the array is
  * read here, and made a signal or refused by the Python twin. */
 #include "codec.h"
 
@@ -392,7 +392,7 @@ static PyMethodDef reader_methods[] = {
 
 PyTypeObject SignalReaderType = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "pydist._native.SignalReader",
-    .tp_doc = "Reads frames: see wire/control.py.",
+    .tp_doc = "Reads frames: see wire/signal_arrays.py.",
     .tp_basicsize = sizeof(SignalReader),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE,
     .tp_new = reader_new,

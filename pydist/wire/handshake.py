@@ -18,7 +18,7 @@ import attrs
 
 from pydist.errors import BadNodeName, HandshakeError
 from pydist.terms import NodeName
-from pydist.wire.control import Home
+from pydist.wire.fields import Home
 from pydist.wire.framing import SHORT
 
 VERSION: Final = 2

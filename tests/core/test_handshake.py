@@ -11,7 +11,7 @@ from pydist.core.cookies import Cookies
 from pydist.core.handshake import Confirm, Decide, Established, Event, Handshake, Named, NameWanted, Refused
 from pydist.core.handshake_states import State
 from pydist.errors import HandshakeError
-from pydist.wire.control import Home
+from pydist.wire.fields import Home
 from pydist.wire.handshake import Flag, Identity, Status
 
 A = Identity("a@h", 1)

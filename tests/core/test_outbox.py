@@ -12,22 +12,11 @@ from pydist.core.outbox import FRAME_TARGET, Outbox
 from pydist.errors import EncodeError
 from pydist.terms import Alias
 from pydist.wire.codec import Encoded, Encoder
-from pydist.wire.control import (
-    Ask,
-    Exit,
-    Home,
-    Incoming,
-    Link,
-    Messages,
-    MonitorExit,
-    Send,
-    SendAlias,
-    SendName,
-    Signal,
-    SignalReader,
-)
+from pydist.wire.control import Ask, Exit, Incoming, Link, Messages, MonitorExit, Send, SendAlias, SendName, Signal
+from pydist.wire.fields import Home
 from pydist.wire.fragments import FRAGMENT, MESSAGE_LIMIT, STREAMS, FragmentBuffer
 from pydist.wire.framing import TICK, FrameBuffer
+from pydist.wire.signal_arrays import SignalReader
 
 A = Home("a@h", 1)
 B = Home("b@h", 2)

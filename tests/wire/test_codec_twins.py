@@ -22,7 +22,9 @@ from pydist.gen.calls import Call, Caller, Reply
 from pydist.message import Message, Opaque
 from pydist.terms import Alias, Atom, Crash, Down, Pid, Ref
 from pydist.wire.codec import Decoder, Encoder, PureDecoder, PureEncoder
-from pydist.wire.control import Home, Incoming, PureSignalReader, SignalReader
+from pydist.wire.control import Incoming
+from pydist.wire.fields import Home
+from pydist.wire.signal_arrays import PureSignalReader, SignalReader
 
 PID = Pid("a@h", 7, 3)
 REF = Ref("b@h", 2**64 - 1, 2**32 - 1)

@@ -15,7 +15,6 @@ from pydist.wire.control import (
     Exit,
     ExitTo,
     Grant,
-    Home,
     Incoming,
     Link,
     Lost,
@@ -28,13 +27,12 @@ from pydist.wire.control import (
     SendName,
     SendUrgent,
     Signal,
-    SignalReader,
     Unbounded,
     Unlink,
     UnlinkAck,
-    snapshot,
-    write_signal,
 )
+from pydist.wire.fields import Home
+from pydist.wire.signal_arrays import SignalReader, snapshot, write_signal
 
 A = Home("a@h", 1)
 B = Home("b@h", 2)
