@@ -26,6 +26,7 @@ from pydist.flusher import Flusher
 from pydist.gates import Gate
 from pydist.own_log import log
 from pydist.terms import NodeDownReason
+from pydist.transport.direct import DirectWriter
 from pydist.wire.control import MESSAGES, Incoming, Signal
 from pydist.wire.fragments import MESSAGE_LIMIT
 from pydist.wire.framing import FRAME_LIMIT
@@ -37,6 +38,8 @@ PENDING_LIMIT: Final = 256 * 1024 * 1024
 WRITE: Final = 256 * 1024
 """About so many bytes are handed to the transport at a time."""
 WRITES_IN_A_TURN: Final = 4
+PUT_TOGETHER: Final = 16
+"""So many requests and replies wait for each other. Then the other node begins with them, while this one goes on."""
 
 
 @attrs.frozen(kw_only=True)
@@ -137,6 +140,9 @@ class Peer(asyncio.Protocol):
         self._clock = settings.env.clock
         self._loop = asyncio.get_running_loop()
         self._flush_due = False
+        self._writer = DirectWriter(transport)
+        self._put = 0
+        """Requests and replies since some were written before the end of a turn."""
         self.connection = Connection(
             settings.local,
             identity,
@@ -187,7 +193,11 @@ class Peer(asyncio.Protocol):
         if self._outbox.size > self._crowded_above:
             self._crowd(capped=True)
         self._outbox.put(fields, term, source)
-        if not self._flush_due:
+        self._put += 1
+        if self._put == PUT_TOGETHER:
+            self._put = 0
+            self.flush()
+        elif not self._flush_due:
             self._flush_due = True
             self._flusher.flush_soon(self)
 
@@ -218,7 +228,7 @@ class Peer(asyncio.Protocol):
 
     def _write(self, buffers: list[bytes | memoryview]) -> None:
         if len(buffers) == 1:
-            self._transport.write(buffers[0])
+            self._writer.write(buffers[0])
         else:
             self._transport.writelines(buffers)
 
