@@ -141,12 +141,18 @@ def _version(file: Path) -> _Version:
 
 def _cookies_in(file: Path) -> tuple[bytes, ...]:
     try:
-        with file.open("rb") as opened:
-            found = os.fstat(opened.fileno())
-            text = opened.read(FILE_LIMIT + 1)
+        # Not to wait for who writes to a pipe: the whole node would.
+        descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        try:
+            mode = os.fstat(descriptor).st_mode
+            text = os.read(descriptor, FILE_LIMIT + 1) if stat.S_ISREG(mode) else b""
+        finally:
+            os.close(descriptor)
     except OSError as error:
         raise NodeStartError(f"the cookie file {file} can't be read: {error.strerror}") from error
-    if stat.S_IMODE(found.st_mode) & 0o077:
+    if not stat.S_ISREG(mode):
+        raise NodeStartError(f"the cookie file {file} can't be read: it is no regular file")
+    if stat.S_IMODE(mode) & 0o077:
         raise NodeStartError(f"others may read or write the cookie file {file}: chmod 600 {file}")
     cookies = tuple(line.strip() for line in text.splitlines() if line.strip())
     if not 0 < len(cookies) <= COOKIE_LIMIT or len(text) > FILE_LIMIT:

@@ -100,9 +100,24 @@ def test_a_file_without_one_or_two_cookies_is_refused(file: Path, text: str) -> 
 
 
 def test_a_file_that_is_not_there_is_refused_where_it_was_asked_for(tmp_path: Path) -> None:
-    for path in (tmp_path / "none", tmp_path):
-        with pytest.raises(NodeStartError, match=f"{path} can't be read: (No such file|Is a directory)"):
+    with pytest.raises(NodeStartError, match=f"{tmp_path}/none can't be read: No such file"):
+        jar(file=tmp_path / "none")
+
+
+def test_what_is_no_regular_file_is_refused_without_waiting_for_it(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    os.mkfifo(tmp_path / "pipe", 0o600)
+    for path in (tmp_path / "pipe", tmp_path, Path(os.devnull)):
+        with pytest.raises(NodeStartError, match=f"{path} can't be read: it is no regular file"):
             jar(file=path)
+
+
+def test_when_a_file_becomes_a_pipe_the_former_cookies_count(file: Path, logs: list[EventDict]) -> None:
+    made = jar(file=file)
+    file.unlink()
+    os.mkfifo(file, 0o600)
+    assert [made().of("b@h") for _ in range(3)] == [(b"old",)] * 3
+    assert [line["reason"] for line in logs] == [f"the cookie file {file} can't be read: it is no regular file"]
 
 
 def test_when_a_file_goes_bad_the_former_cookies_count_and_one_line_says_why(file: Path, logs: list[EventDict]) -> None:
