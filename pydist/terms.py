@@ -64,6 +64,10 @@ class Atom:
 _atoms: WeakValueDictionary[str, Atom] = WeakValueDictionary()
 
 
+_LARGEST_NUMBER: Final = 2**64 - 1
+_LARGEST_CREATION: Final = 2**32 - 1
+
+
 class _Identifier:
     """What pids and refs share. A plain class with slots: one is made for each spawn and each call, and attrs' frozen
     initialiser costs three times as much."""
@@ -71,6 +75,11 @@ class _Identifier:
     __slots__ = ("creation", "node", "number")
 
     def __init__(self, node: str, number: int, creation: int, /) -> None:
+        if not (0 <= number <= _LARGEST_NUMBER and 0 <= creation <= _LARGEST_CREATION):
+            raise ValueError(
+                f"a {type(self).__name__} has a number of 64 bits and a creation of 32, none below 0; not {number!r} "
+                f"and {creation!r}"
+            )
         self.node: Final = node
         self.number: Final = number
         self.creation: Final = creation

@@ -79,7 +79,7 @@ def test_the_parts_of_an_identifier_are_given_by_place(kind: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", [Pid, Ref])
-@given(number=NUMBERS, creation=st.integers(0, 2**32 - 1))
+@given(number=st.integers(0, 2**64 - 2), creation=st.integers(0, 2**32 - 2))
 def test_identifiers_are_compared_by_value(kind: type[Pid | Ref], number: int, creation: int) -> None:
     one, same = kind("a@h", number, creation), kind("a@h", number, creation)
     assert (one, hash(one)) == (same, hash(same))
@@ -97,6 +97,15 @@ def test_a_number_is_an_id_and_a_serial_as_in_erlang(number: int) -> None:
     pid = Pid("a@h", number, 1)
     assert 0 <= pid.id < 2**32
     assert pid.serial << 32 | pid.id == number
+
+
+@pytest.mark.parametrize("kind", [Pid, Ref])
+@pytest.mark.parametrize(("number", "creation"), [(-1, 1), (2**64, 1), (1, -1), (1, 2**32)])
+def test_an_identifier_that_has_no_place_on_the_wire_is_refused(
+    kind: type[Pid | Ref], number: int, creation: int
+) -> None:
+    with pytest.raises(ValueError, match=f"^a {kind.__name__} has a number of 64 bits .* not {number} and {creation}$"):
+        kind("a@h", number, creation)
 
 
 def test_identifiers_show_where_they_are_from() -> None:

@@ -18,6 +18,22 @@ identifier_make(PyTypeObject *type, PyObject *node, PyObject *number, PyObject *
     return (PyObject *)self;
 }
 
+/* What is made here has them from the wire or from a counter; what a program makes by hand has to fit the wire too. */
+static bool
+fits_wire(PyObject *type, PyObject *number, PyObject *creation)
+{
+    PyLong_AsUnsignedLongLong(number); /* what it gives is of no interest, what it raises is */
+    bool fits = !PyErr_Occurred() && PyLong_AsUnsignedLongLong(creation) <= UINT32_MAX;
+    if (!fits) {
+        PyErr_Clear();
+        const char *name = strrchr(((PyTypeObject *)type)->tp_name, '.') + 1;
+        PyErr_Format(PyExc_ValueError,
+                     "a %s has a number of 64 bits and a creation of 32, none below 0; not %R and %R", name, number,
+                     creation);
+    }
+    return fits;
+}
+
 static PyObject *
 identifier_vectorcall(PyObject *type, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
@@ -30,7 +46,7 @@ identifier_vectorcall(PyObject *type, PyObject *const *args, size_t nargsf, PyOb
                      ((PyTypeObject *)type)->tp_name);
         return NULL;
     }
-    return identifier_make((PyTypeObject *)type, args[0], args[1], args[2]);
+    return fits_wire(type, args[1], args[2]) ? identifier_make((PyTypeObject *)type, args[0], args[1], args[2]) : NULL;
 }
 
 static void

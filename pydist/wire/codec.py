@@ -211,8 +211,13 @@ _PLAIN: Final = frozenset({type(None), bool, float, str, bytes, bytearray, memor
 def _find_unsendable(value: Any) -> tuple[str, Any]:
     """The first part of `value` that has no place on the wire, and the path to it."""
     waiting: list[tuple[str, Any]] = [("", value)]
+    # By identity: what holds itself would have no end. They are kept, so that no other gets the identity of one.
+    seen: dict[int, Any] = {}
     while waiting:
         path, part = waiting.pop()
+        if id(part) in seen:
+            continue
+        seen[id(part)] = part
         kind = _type_of(part)
         if kind is dict:
             waiting += [(f"{path}[{key!r:.40}]", item) for key, item in part.items()]

@@ -253,6 +253,15 @@ def test_the_error_says_where_it_is_and_what_to_do(value: Any, path: str) -> Non
         Encoder().encode(value)
 
 
+def test_what_can_not_be_sent_is_found_in_what_holds_itself() -> None:
+    value: list[Any] = [object()]
+    value.append(value)
+    with pytest.raises(EncodeError, match=r"^message\[0\] is a builtins.object, which can't be sent"):
+        PureEncoder().encode(value)
+    with pytest.raises(EncodeError, match=r"^message\[0\] is a builtins.object, which can't be sent"):
+        Encoder().encode(value)
+
+
 def test_a_lone_surrogate_raises_at_the_sender() -> None:
     with pytest.raises(EncodeError, match="surrogates not allowed"):
         Encoder().encode(["\ud800"])

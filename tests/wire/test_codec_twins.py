@@ -96,8 +96,8 @@ def shown(value: Any) -> str:
 
 
 names = st.text(st.characters(codec="utf-8"), max_size=300)
-numbers = st.integers(-1, 2**64) | st.integers(0, 100)
-creations = st.integers(-1, 2**32) | st.integers(0, 100)
+numbers = st.integers(0, 2**64 - 1) | st.integers(0, 100)
+creations = st.integers(0, 2**32 - 1) | st.integers(0, 100)
 pids: st.SearchStrategy[Pid] = st.builds(Pid, names, numbers, creations)
 refs = st.builds(Ref, names, numbers, creations)
 edges = st.sampled_from(
