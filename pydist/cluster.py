@@ -54,6 +54,9 @@ class Cluster:
         """The handshakes of our attempts."""
         self._events = NodeEvents(runtime.loop)
         self._connections = count(1)
+        self._links: set[asyncio.Future[None]] = set()
+        """Done when a connection's transport is closed, which may be later than the connection."""
+        self._setup_time = settings.setup_time
         self._closed = False
         self._timer: asyncio.TimerHandle | None = None
         self._heard = Spinner(runtime.loop, self._clock, settings.busy_wait).heard
@@ -143,7 +146,10 @@ class Cluster:
         self._perform(self._table.send(node, signal, self._clock()))
 
     async def close(self) -> None:
-        """Close all connections, and give up those that are being made."""
+        """Give up the connections that are being made, and close all others once what was sent is written.
+
+        That takes no longer than `setup_time`, and less where a peer takes nothing.
+        """
         dials = list(self._dials.values())
         for task in dials:
             task.cancel()
@@ -156,6 +162,8 @@ class Cluster:
         self._events.close()
         self._closed = True
         self._set_timer()
+        if self._links:
+            await asyncio.wait(self._links, timeout=self._setup_time)
 
     # -- what handshakes ask and tell (see GreetingOwner)
 
@@ -232,6 +240,8 @@ class Cluster:
                     link.close(text)
                 case Up(node, link, waiting):
                     link.connection_id = next(self._connections)
+                    self._links.add(link.gone)
+                    link.gone.add_done_callback(self._links.discard)
                     log.info("node_up", node=node, here=self._runtime.node)
                     self._events.up(link)
                     self.mesh.joined(link)

@@ -38,6 +38,8 @@ PENDING_LIMIT: Final = 256 * 1024 * 1024
 WRITE: Final = 256 * 1024
 """About so many bytes are handed to the transport at a time."""
 WRITES_IN_A_TURN: Final = 4
+STALL: Final = 2.0
+"""Seconds in which a peer has to take something of what a closed connection still writes."""
 PUT_TOGETHER: Final = 16
 """So many requests and replies wait for each other. Then the other node begins with them, while this one goes on."""
 
@@ -139,6 +141,8 @@ class Peer(asyncio.Protocol):
         """Where the owner holds who sends while it is crowded."""
         self._clock = settings.env.clock
         self._loop = asyncio.get_running_loop()
+        self.gone: asyncio.Future[None] = self._loop.create_future()
+        """Done once the transport is closed, and all is written that will be."""
         self._flush_due = False
         self._writer = DirectWriter(transport)
         self._put = 0
@@ -238,7 +242,7 @@ class Peer(asyncio.Protocol):
             self._flusher.flush_soon(self)
 
     def close(self, text: str, reason: NodeDownReason = "disconnect") -> None:
-        """End it. What was queued is still written, if the other side takes it soon."""
+        """End it. What was queued is still written, within `setup_time`, if the other side goes on taking it."""
         if not self.up:
             return
         self._write(self.connection.buffers_to_send())
@@ -288,6 +292,8 @@ class Peer(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Ask the machine why, and tell the owner."""
+        if not self.gone.done():
+            self.gone.set_result(None)
         if not self.up:
             self._stop_timer()
             return
@@ -335,7 +341,15 @@ class Peer(asyncio.Protocol):
     def _linger(self) -> None:
         """Let the transport write what it holds, but not wait for ever for a peer that does not read."""
         self._transport.close()
-        self._timer = self._loop.call_later(self._settings.setup_time, self._transport.abort)
+        self._wait_for_taker(self._loop.time() + self._settings.setup_time, None)
+
+    def _wait_for_taker(self, deadline: float, before: int | None) -> None:
+        """`before`: how much was unwritten a while ago."""
+        unwritten, left = self._transport.get_write_buffer_size(), deadline - self._loop.time()
+        if unwritten == before or left <= 0:
+            self._transport.abort()
+        else:
+            self._timer = self._loop.call_later(min(STALL, left), self._wait_for_taker, deadline, unwritten)
 
     # Time ------------------------------------------------------------------------------------------------------------
 

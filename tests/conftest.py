@@ -87,6 +87,7 @@ async def start_node(port_mapper: int, network: MemoryNetwork) -> AsyncIterator[
         return node
 
     yield start
+    network.go_on()
     for node in started:
         await node.stop(0.1)
     gc.collect()

@@ -20,6 +20,7 @@ from pydist import (
     NodeStartError,
     Supervisor,
     child,
+    connect_node,
     link,
     monitor,
     next_state,
@@ -30,7 +31,9 @@ from pydist import (
     suspend,
     trap_exit,
 )
+from pydist.peer import STALL
 from pydist.transport.memory import MemoryNetwork
+from tests.virtual_time import VirtualLoop
 
 Until = Callable[[Callable[[], object]], Awaitable[None]]
 StartNode = Callable[..., Awaitable[Node]]
@@ -325,3 +328,59 @@ async def test_behaviours_without_a_parent_end_in_order_when_their_node_stops(st
     names = [name for name, reason in story if reason is SHUTDOWN]
     assert sorted(names) == ["first", "machine", "second", "server", "suspended"]
     assert names.index("second") < names.index("first")
+
+
+# What was sent
+
+
+async def two_nodes(network: MemoryNetwork) -> tuple[Node, Node]:
+    ports = {"a@127.0.0.1": 1, "b@127.0.0.1": 2}
+    a, b = (
+        Node(name, port=port, cookie="secret", peer_ports=ports, network=network, net_ticktime=3600)
+        for name, port in ports.items()
+    )
+    for node in (a, b):
+        await node.start()
+    assert await a.run(connect_node, b.name)
+    return a, b
+
+
+def test_stop_waits_until_what_was_sent_is_written() -> None:
+    async def scenario() -> None:
+        network, took = MemoryNetwork(), list[Any]()
+        a, b = await two_nodes(network)
+
+        async def sink() -> None:
+            while True:
+                took.append(await receive())
+
+        b.spawn(sink, name="sink")
+        network.stall()
+        for number in range(200):
+            a.send(("sink", b.name), (number, b"x" * 10_000))
+        stopping = asyncio.create_task(a.stop())
+        await asyncio.sleep(1)
+        assert (stopping.done(), took) == (False, [])
+        network.go_on()
+        await stopping
+        await asyncio.sleep(0.1)
+        assert [number for number, _ in took] == list(range(200))
+        await b.stop()
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        runner.run(scenario())
+
+
+def test_a_peer_that_takes_nothing_does_not_keep_stop_waiting() -> None:
+    async def scenario() -> None:
+        network = MemoryNetwork()
+        a, b = await two_nodes(network)
+        network.stall()
+        a.send(("sink", b.name), "nobody takes this")
+        began = asyncio.get_running_loop().time()
+        await a.stop()
+        assert asyncio.get_running_loop().time() - began == STALL
+        await b.stop()
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        runner.run(scenario())

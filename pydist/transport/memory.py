@@ -127,6 +127,8 @@ class MemoryTransport(asyncio.Transport):
         waiting, self._waiting = self._waiting, []
         for data in waiting:
             self._loop.call_soon(self.other.arrive, data)
+        if self._closing and waiting:
+            self._end()
         if self._paused:
             self._paused = False
             self._protocol.resume_writing()
@@ -141,13 +143,21 @@ class MemoryTransport(asyncio.Transport):
         if self._closing:
             return
         self._closing = True
+        if not self._waiting:
+            self._end()
+
+    def abort(self) -> None:
+        """End the connection, and throw away what waits."""
+        if self._closing and not self._waiting:
+            return
+        self._closing = True
+        self._waiting.clear()
+        self._end()
+
+    def _end(self) -> None:
         self._loop.call_soon(self.lose, None)
         if not self._network.silent:
             self._loop.call_soon(self.other.lose, None)
-
-    def abort(self) -> None:
-        """As `close`: nothing waits here that could be thrown away."""
-        self.close()
 
     def lose(self, error: Exception | None) -> None:
         """The connection is over at this end."""
