@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pydist.credit import address_of
+from pydist.errors import WireError
 from pydist.mesh import Mesh
 from pydist.peer import Peer
 from pydist.process import Process
@@ -87,13 +88,15 @@ class Inward:
         if process is None:
             self._runtime.send(alias, signal.message)
             return
-        if peer.crossings.asking.pop(alias.ref, None) is not None:
+        asking = peer.crossings.asking
+        if asking.get(alias.ref) == alias.pid:  # written out, since replies are what is in a hurry
+            del asking[alias.ref]
             # The other end knows that the monitor has gone with the reply: nothing is left to be told of it.
             process.related().monitors.pop(alias.ref, None)
         process.deliver_alias(alias.ref, signal.message)
 
     def _urgent_message(self, peer: Peer, signal: control.SendUrgent) -> None:
-        peer.crossings.asking.pop(signal.alias.ref, None)
+        peer.crossings.ends_request(signal.alias.ref, signal.alias.pid)
         self._runtime.send_urgently(signal.alias, signal.message)
 
     # -- credit
@@ -155,7 +158,13 @@ class Inward:
             self._runtime.dead_letter(nobody, signal.message, "noproc" if nobody is target else "unknown_name")
 
     def _watch(self, peer: Peer, signal: control.Monitor | control.Ask) -> Process | None:
-        """Let a process of the peer's watch one that is here; who is watched, if it lives."""
+        """Let a process of the peer's watch one that is here; who is watched, if it lives.
+
+        Raises:
+            WireError: it watches by this reference already.
+        """
+        if peer.crossings.has_watcher(signal.ref):
+            raise WireError(f"the reference {signal.ref.number} of a monitor or request is in use already")
         runtime, target = self._runtime, signal.target
         process = runtime.process(target) if isinstance(target, Pid) else runtime.names.holder(target)
         if process is None:
@@ -171,5 +180,5 @@ class Inward:
             self.unwatch(watched, signal.ref)
 
     def _monitor_exit(self, peer: Peer, signal: control.MonitorExit) -> None:
-        peer.crossings.drop_monitor(signal.ref)
-        self.act(signal.target, lambda process: self.fire(process, signal.ref, signal.reason))
+        if peer.crossings.ends_monitor(signal.ref, signal.target):  # no monitor of others, and none at other nodes
+            self.act(signal.target, lambda process: self.fire(process, signal.ref, signal.reason))

@@ -43,6 +43,14 @@ class Crossings:
         if self.monitors.pop(ref, None) is None:
             self.asking.pop(ref, None)
 
+    def ends_monitor(self, ref: Ref, watcher: Pid) -> bool:
+        """The other end says that a monitor or request of `watcher` is over; False if it has none by this reference."""
+        return _strike(self.monitors, ref, watcher) or _strike(self.asking, ref, watcher)
+
+    def ends_request(self, ref: Ref, asker: Pid) -> bool:
+        """The other end answers a request of `asker`; False if it has none by this reference."""
+        return _strike(self.asking, ref, asker)
+
     def has_watcher(self, ref: Ref) -> bool:
         """Whether a remote process still has this monitor or request, for all that is known here."""
         return ref in self.watchers or ref in self.asked
@@ -54,3 +62,10 @@ class Crossings:
     def drop_watcher(self, ref: Ref) -> Pid | None:
         """A monitor or request of a remote process is over: whom it watched, if it was there."""
         return self.watchers.pop(ref, None) or self.asked.pop(ref, None)
+
+
+def _strike(table: dict[Ref, Pid], ref: Ref, pid: Pid) -> bool:
+    if table.get(ref) != pid:
+        return False
+    del table[ref]
+    return True

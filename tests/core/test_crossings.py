@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from pydist.core.crossings import Crossings
-from pydist.terms import Pid
+from pydist.terms import Pid, Ref
 
 HERE, THERE, ELSEWHERE = Pid("a@h", 1, 1), Pid("b@h", 1, 1), Pid("b@h", 2, 1)
 
@@ -27,3 +27,12 @@ def test_a_link_can_be_dropped_that_was_never_there() -> None:
 def test_each_connection_has_its_own_tables() -> None:
     Crossings().add_link(HERE, THERE)
     assert Crossings() == Crossings()
+
+
+def test_a_monitor_or_request_is_ended_for_the_process_that_has_it_alone() -> None:
+    monitor, request = Ref("a@h", 1, 1), Ref("a@h", 2, 1)
+    crossings = Crossings(monitors={monitor: HERE}, asking={request: HERE})
+    assert not any(crossings.ends_monitor(ref, ELSEWHERE) for ref in (monitor, request))
+    assert not any(crossings.ends_request(*wrong) for wrong in ((request, ELSEWHERE), (monitor, HERE)))
+    assert [crossings.ends_monitor(ref, HERE) for ref in (monitor, request, request)] == [True, True, False]
+    assert crossings == Crossings()
