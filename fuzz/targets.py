@@ -138,8 +138,10 @@ def twins(data: bytes) -> None:
 def _outcome(act: Callable[[Any], Any], argument: Any) -> Any:
     try:
         return act(argument)
-    except (DecodeError, EncodeError) as error:
-        return type(error).__name__
+    except EncodeError:
+        return "can't be sent"
+    except DecodeError:
+        return "refused"  # bytes that are wrong in two ways may be so for either
 
 
 def connection(data: bytes) -> None:
