@@ -8,7 +8,13 @@ connected, it is asked (`ALIVE`) and what it says counts: what is there is torn 
 |----------|------------------------------------|----------|--------------------------------------------------|
 | (none)   | send, connect                      | DIALLING | Connect                                          |
 | (none)   | send, where `Redial` refuses       | (none)   | Undelivered                                      |
+| (none)   | send, connect, too many dialled    | IN LINE  |                                                  |
+| (none)   | send, connect, too many in line    | (none)   | Undelivered                                      |
 | (none)   | decide                             | (none)   | answer OK                                        |
+| IN LINE  | send                               | IN LINE  | the signal waits                                 |
+| IN LINE  | an attempt ends, this is the first | DIALLING | Connect                                          |
+| IN LINE  | decide                             | IN LINE  | answer OK                                        |
+| IN LINE  | disconnect, or out of time         | (none)   | Undelivered                                      |
 | DIALLING | send                               | DIALLING | the signal waits                                 |
 | DIALLING | decide, our name is the greater    | DIALLING | answer NOK                                       |
 | DIALLING | decide, theirs is                  | YIELDED  | answer OK_SIMULTANEOUS, Drop                     |
@@ -23,6 +29,8 @@ connected, it is asked (`ALIVE`) and what it says counts: what is there is torn 
 | UP       | connected, in place of an older    | UP       | Close the new one: the peer has left it already  |
 | UP       | disconnected                       | (none)   | Down                                             |
 | UP       | disconnect                         | (none)   | Close, Down                                      |
+
+A peer can make a node dial: the answer to its request goes to where it says the caller lives. So there is a limit.
 
 Every method is given what happened and returns what is to be done, in order. A link is whatever the driver knows a
 connection by; an attempt is a number. Inputs about attempts and links that are no longer in the table do nothing, save
@@ -53,6 +61,12 @@ CONNECT_TIME: Final = 7.0
 
 WAITING_LIMIT: Final = 16 * 1024 * 1024
 """Bytes that may wait for one connection before it takes no more messages."""
+
+DIAL_LIMIT: Final = 64
+"""Nodes that are dialled at a time: far fewer than a program may have files."""
+
+LINE_LIMIT: Final = 1000
+"""Nodes that wait to be dialled."""
 
 
 @attrs.frozen
@@ -121,7 +135,7 @@ class Decision(Generic[L]):
 
 @attrs.define
 class _Pending:
-    """No connection yet. DIALLING with an attempt, YIELDED without."""
+    """No connection yet. DIALLING with an attempt; IN LINE or YIELDED without."""
 
     attempt: int | None
     deadline: float
@@ -130,7 +144,10 @@ class _Pending:
 
 
 class Peers(Generic[L]):
-    """The table of the node `me`. Times are in seconds, limits in bytes; `message_limit` is that of a connection."""
+    """The table of the node `me`. Times are in seconds, limits in bytes; `message_limit` is that of a connection.
+
+    `dial_limit` and `line_limit` count nodes: those that are dialled at a time, and those that wait for that.
+    """
 
     def __init__(
         self,
@@ -140,6 +157,8 @@ class Peers(Generic[L]):
         connect_time: float = CONNECT_TIME,
         waiting_limit: int = WAITING_LIMIT,
         message_limit: int = MESSAGE_LIMIT,
+        dial_limit: int = DIAL_LIMIT,
+        line_limit: int = LINE_LIMIT,
     ) -> None:
         self.up: dict[str, L] = {}
         """The live connections. Look up here first; `send` is for nodes that are not in it."""
@@ -149,6 +168,10 @@ class Peers(Generic[L]):
         self._waiting_limit = waiting_limit
         self._message_limit = message_limit
         self._pending: dict[str, _Pending] = {}
+        self._dial_limit = dial_limit
+        self._dialling: set[str] = set()
+        self._line_limit = line_limit
+        self._line: dict[str, None] = {}
         self._attempts = count(1)
         self._encoder = Encoder()
 
@@ -184,12 +207,16 @@ class Peers(Generic[L]):
         return self.connect(node, now) if refusal is None else [Undelivered(node, [], refusal, tried=False)]
 
     def connect(self, node: str, now: float) -> list[Effect]:
-        """Ask for a connection to `node` now, whatever was before."""
+        """Ask for a connection to `node` now, whatever was before; it may have to wait in line."""
         if node in self.up or node in self._pending:
             return []
-        attempt = next(self._attempts)
-        self._pending[node] = _Pending(attempt, now + self._connect_time)
-        return [Connect(node, attempt)]
+        if len(self._line) >= self._line_limit:
+            text = f"{self._line_limit} nodes wait to be dialled: there is no place for one more"
+            self._redial.failed(node, text, now)
+            return [Undelivered(node, [], text, tried=False)]
+        self._pending[node] = _Pending(None, now + self._connect_time)
+        self._line[node] = None
+        return self._dial()
 
     def decide(self, node: str) -> Decision[L]:
         """What to answer `node`, which dialled us and has proven itself."""
@@ -200,7 +227,9 @@ class Peers(Generic[L]):
             return Decision(Status.OK)
         if self._me > node:
             return Decision(Status.NOK)
-        return Decision(Status.OK_SIMULTANEOUS, None, tuple(_drop(pending)))
+        effects = [*_drop(pending)]
+        self._dialling.discard(node)
+        return Decision(Status.OK_SIMULTANEOUS, None, (*effects, *self._dial()))
 
     def confirm(self, node: str, attempt: int | None) -> bool:
         """What to answer `node`, which believes we are connected: is this attempt the real one?"""
@@ -217,12 +246,12 @@ class Peers(Generic[L]):
         effects: list[Effect] = []
         if old is not None:
             effects = [Close(old, "replaced by the peer"), Down(node, old, "replaced by the peer")]
-        pending = self._pending.pop(node, None)
+        pending = self._forget(node)
         if pending is not None and attempt is None:
             effects += _drop(pending)
         self.up[node] = link
         self._redial.reached(node)
-        return [*effects, Up(node, link, pending.waiting if pending else [])]
+        return [*effects, Up(node, link, pending.waiting if pending else []), *self._dial()]
 
     def disconnected(
         self, node: str, link: L, text: str, now: float, *, reason: NodeDownReason = "connection_closed"
@@ -242,20 +271,22 @@ class Peers(Generic[L]):
             self._redial.lost(node, now)
             effects = [Close(link, text), Down(node, link, text, "disconnect")]
         elif node in self._pending:
-            effects = self._give_up(node, text, now)
+            effects = [*self._give_up(node, text, now), *self._dial()]
         if for_good:
             self._redial.left(node)
         return effects
 
     def refused(self, node: str, attempt: int | None) -> list[Effect]:
         """Our attempt was answered NOK: the peer's own one is on its way, and what waits here waits for that."""
-        if self.confirm(node, attempt):
-            self._pending[node].attempt = None
-        return []
+        if not self.confirm(node, attempt):
+            return []
+        self._pending[node].attempt = None
+        self._dialling.discard(node)
+        return self._dial()
 
     def failed(self, node: str, attempt: int | None, text: str, now: float) -> list[Effect]:
         """Our attempt came to nothing."""
-        return self._give_up(node, text, now) if self.confirm(node, attempt) else []
+        return [*self._give_up(node, text, now), *self._dial()] if self.confirm(node, attempt) else []
 
     @property
     def pending(self) -> list[str]:
@@ -275,10 +306,27 @@ class Peers(Generic[L]):
         effects = [effect for node in late for effect in self._give_up(node, text, now)]
         for node in self._redial.due(now, self._pending):
             effects += self.connect(node, now)
+        return effects + self._dial()
+
+    def _dial(self) -> list[Effect]:
+        """Dial those who are first in line, as many as may be dialled now."""
+        effects: list[Effect] = []
+        while self._line and len(self._dialling) < self._dial_limit:
+            node = next(iter(self._line))
+            del self._line[node]
+            self._dialling.add(node)
+            attempt = self._pending[node].attempt = next(self._attempts)
+            effects.append(Connect(node, attempt))
         return effects
 
+    def _forget(self, node: str) -> _Pending | None:
+        self._line.pop(node, None)
+        self._dialling.discard(node)
+        return self._pending.pop(node, None)
+
     def _give_up(self, node: str, text: str, now: float) -> list[Effect]:
-        pending = self._pending.pop(node)
+        pending = self._pending[node]
+        self._forget(node)
         self._redial.failed(node, text, now)
         return [*_drop(pending), Undelivered(node, pending.waiting, text)]
 

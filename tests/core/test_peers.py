@@ -208,6 +208,71 @@ def test_a_lost_connection_goes_down_once() -> None:
     assert peers.up == {}
 
 
+# Many at once
+
+
+def crowded() -> Peers[str]:
+    """Two are dialled, and two wait."""
+    peers = Peers[str]("b@h", Redial(lambda: 0.0), dial_limit=2, line_limit=2)
+    dialled = [peers.connect(node, 0.0) for node in ("c@h", "d@h", "e@h")]
+    assert [*dialled, peers.send("f@h", LINK, 1.0)] == [[Connect("c@h", 1)], [Connect("d@h", 2)], [], []]
+    return peers
+
+
+def test_so_many_are_dialled_at_a_time_and_the_others_wait_in_line() -> None:
+    peers = crowded()
+    assert peers.connected("c@h", "link", attempt=1) == [Up("c@h", "link", []), Connect("e@h", 3)]
+    assert peers.failed("d@h", 2, "no route", 2.0) == [
+        Drop(2),
+        Undelivered("d@h", [], "no route"),
+        Connect("f@h", 4),
+    ]
+    assert peers.connected("f@h", "link", attempt=4) == [Up("f@h", "link", [LINK])]
+
+
+def test_who_yields_or_is_given_up_makes_place_for_the_next() -> None:
+    peers = crowded()
+    assert peers.decide("c@h") == Decision(Status.OK_SIMULTANEOUS, None, (Drop(1), Connect("e@h", 3)))
+    assert peers.refused("d@h", 2) == [Connect("f@h", 4)]
+    peers = crowded()
+    assert peers.disconnect("c@h", "enough", 0.0) == [Drop(1), Undelivered("c@h", [], "enough"), Connect("e@h", 3)]
+
+
+def test_who_is_in_line_may_dial_us_and_leaves_it() -> None:
+    peers = crowded()
+    assert peers.decide("e@h") == Decision(Status.OK)
+    assert peers.connected("e@h", "theirs") == [Up("e@h", "theirs", [])]
+    assert peers.connected("c@h", "ours", attempt=1) == [Up("c@h", "ours", []), Connect("f@h", 3)]
+
+
+def test_there_is_no_place_in_line_for_more_and_the_reason_says_so() -> None:
+    peers = crowded()
+    text = "2 nodes wait to be dialled: there is no place for one more"
+    assert peers.send("g@h", LINK, 1.0) == [Undelivered("g@h", [LINK], text, tried=False)]
+    assert peers.connect("h@h", 1.0) == [Undelivered("h@h", [], text, tried=False)]
+    assert peers.pending == ["c@h", "d@h", "e@h", "f@h"]
+
+
+def test_nobody_waits_in_line_for_ever() -> None:
+    peers = crowded()
+    text = "no connection within 7 s"
+    assert peers.handle_timer(7.0) == [
+        *(Drop(1), Undelivered("c@h", [], text)),
+        *(Drop(2), Undelivered("d@h", [], text)),
+        Undelivered("e@h", [], text),
+        Connect("f@h", 3),
+    ]
+    assert peers.handle_timer(8.0) == [Drop(3), Undelivered("f@h", [LINK], text)]
+
+
+def test_a_node_to_keep_that_finds_no_place_in_line_is_dialled_after_a_pause() -> None:
+    peers = Peers[str]("b@h", Redial(lambda: 0.0, keep=["a@h"]), dial_limit=1, line_limit=1)
+    peers.connect("c@h", 0.0)
+    peers.connect("d@h", 0.0)
+    assert [type(effect) for effect in peers.handle_timer(0.0)] == [Undelivered]
+    assert peers.next_timer() == 0.25
+
+
 # Two tables, and everything that can happen between them in any order
 
 
