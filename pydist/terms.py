@@ -6,6 +6,7 @@ pid (`id` and `serial`) are one 64-bit `number` here, and `creation` is the inca
 
 from __future__ import annotations
 
+from struct import Struct
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Self, TypeAlias, TypeGuard, final
 from weakref import WeakValueDictionary
 
@@ -66,6 +67,7 @@ _atoms: WeakValueDictionary[str, Atom] = WeakValueDictionary()
 
 _LARGEST_NUMBER: Final = 2**64 - 1
 _LARGEST_CREATION: Final = 2**32 - 1
+_NUMBERS: Final = Struct(">QI")
 
 
 class _Identifier:
@@ -104,7 +106,9 @@ class _Identifier:
         return type(self), (self.node, self.number, self.creation)
 
     def __hash__(self) -> int:
-        return self.number
+        # Bytes and strings have secret hashes: a peer can't choose what falls together in a table, as it could with a
+        # tuple of numbers.
+        return hash(_NUMBERS.pack(self.number, self.creation)) ^ hash(self.node)
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):

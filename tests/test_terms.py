@@ -108,6 +108,13 @@ def test_an_identifier_that_has_no_place_on_the_wire_is_refused(
         kind("a@h", number, creation)
 
 
+@pytest.mark.parametrize("kind", [Pid, Ref])
+def test_identifiers_that_differ_in_one_part_have_different_hashes(kind: type[Pid | Ref]) -> None:
+    assert len({hash(kind("a@h", 7, creation)) for creation in range(1000)}) == 1000
+    assert len({hash(kind("a@h", number, 7)) for number in range(1000)}) == 1000
+    assert len({hash(kind(f"a{node}@h", 7, 7)) for node in range(1000)}) == 1000
+
+
 def test_identifiers_show_where_they_are_from() -> None:
     assert (repr(Pid("a@h", 7, 2)), repr(Ref("a@h", 8, 2))) == ("<Pid a@h/7.2>", "<Ref a@h/8.2>")
 

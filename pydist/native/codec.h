@@ -10,6 +10,9 @@
 
 enum { ATOM = 1, PID = 2, REF = 3, ALIAS = 4, TUPLE = 16, SET = 17, FROZENSET = 18, MESSAGE = 19 };
 
+/* So many keys of a map, or members of a set, may have the same hash: see wire/codec.py. */
+enum { SAME_HASH = 64 };
+
 /* How many arrays and maps stand inside each other at most; that of msgpack 1.2. */
 enum { DEEPEST = 1024 };
 

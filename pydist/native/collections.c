@@ -84,6 +84,60 @@ can_hold(const Reader *reader, size_t count, size_t bytes)
     return count <= bytes_left(reader) / bytes || cut_short() != NULL;
 }
 
+/* -- hashes */
+
+/* Whether a peer can't choose the hash, or finds few values with the same one. */
+static bool
+is_safe(PyObject *key)
+{
+    PyTypeObject *kind = Py_TYPE(key);
+    if (kind == &PyLong_Type) {
+        int overflow;
+        PyLong_AsLongLongAndOverflow(key, &overflow);
+        return overflow == 0;
+    }
+    return kind == &PyUnicode_Type || kind == &PyBytes_Type || kind == &PyFloat_Type || kind == &PidType ||
+           kind == &RefType || (PyObject *)kind == atom_class || (PyObject *)kind == alias_class;
+}
+
+/* Count the hash of a key in `*seen`, a dict of counts that is made when it is needed; -1 with an exception where it is
+ * one too many. */
+static int
+count_hash(PyObject **seen, PyObject *key)
+{
+    if (is_safe(key)) {
+        return 0;
+    }
+    if (*seen == NULL && (*seen = PyDict_New()) == NULL) {
+        return -1;
+    }
+    Py_hash_t value = PyObject_Hash(key);
+    PyObject *hash = value == -1 ? NULL : PyLong_FromSsize_t(value);
+    PyObject *known = hash == NULL ? NULL : PyDict_GetItemWithError(*seen, hash);
+    long count = known == NULL ? 1 : PyLong_AsLong(known) + 1;
+    PyObject *next = PyErr_Occurred() ? NULL : PyLong_FromLong(count);
+    int done = next == NULL ? -1 : PyDict_SetItem(*seen, hash, next);
+    Py_XDECREF(hash);
+    Py_XDECREF(next);
+    if (done == 0 && count > SAME_HASH) {
+        PyErr_SetString(decode_error, "more than 64 keys of a map or members of a set have the same hash");
+        return -1;
+    }
+    return done;
+}
+
+static bool
+hashes_differ(PyObject *list)
+{
+    PyObject *seen = NULL;
+    int done = 0;
+    for (Py_ssize_t i = 0; done == 0 && i < PyList_GET_SIZE(list) && PyList_GET_SIZE(list) > SAME_HASH; i++) {
+        done = count_hash(&seen, PyList_GET_ITEM(list, i));
+    }
+    Py_XDECREF(seen);
+    return done == 0;
+}
+
 /* -- collections */
 
 static PyObject *
@@ -145,7 +199,7 @@ static PyObject *
 read_set(Reader *reader, int code, size_t count, int room)
 {
     PyObject *list = read_list(reader, count, room);
-    PyObject *set = list == NULL ? NULL : code == SET ? PySet_New(list) : PyFrozenSet_New(list);
+    PyObject *set = list == NULL || !hashes_differ(list) ? NULL : code == SET ? PySet_New(list) : PyFrozenSet_New(list);
     Py_XDECREF(list);
     return set;
 }
@@ -173,16 +227,17 @@ read_dict(Reader *reader, size_t count, int room)
     if (!can_hold(reader, count, 2)) {
         return NULL;
     }
-    PyObject *dict = PyDict_New();
+    PyObject *dict = PyDict_New(), *seen = NULL;
     for (size_t i = 0; dict != NULL && i < count; i++) {
         PyObject *key = read_key(reader, room - 1);
         PyObject *item = key == NULL ? NULL : read_term(reader, room - 1);
-        if (item == NULL || PyDict_SetItem(dict, key, item) < 0) {
+        if (item == NULL || (count > SAME_HASH && count_hash(&seen, key) < 0) || PyDict_SetItem(dict, key, item) < 0) {
             Py_CLEAR(dict);
         }
         Py_XDECREF(key);
         Py_XDECREF(item);
     }
+    Py_XDECREF(seen);
     return dict;
 }
 

@@ -2,10 +2,44 @@
  * owns the Pid, and clears `process` when it goes. */
 #include "codec.h"
 
+/* Secret, as the hashes of strings are. */
+static uint64_t salts[2];
+
+/* Peers choose numbers, creations and nodes, and must not be able to choose what falls together in a table: so the salts
+ * go in where the product can't be foreseen without them. -1 with an exception. */
+static Py_hash_t
+hash_of(PyObject *node, PyObject *number, PyObject *creation)
+{
+    Py_hash_t named = PyObject_Hash(node);
+    uint64_t left = PyLong_AsUnsignedLongLong(number) ^ salts[0];
+    uint64_t right = (PyLong_AsUnsignedLongLong(creation) ^ salts[1]) + (uint64_t)named;
+    if (named == -1 || PyErr_Occurred()) {
+        return -1;
+    }
+    unsigned __int128 product = (unsigned __int128)left * right;
+    Py_hash_t hash = (Py_hash_t)((uint64_t)product ^ (uint64_t)(product >> 64));
+    return hash == -1 ? -2 : hash;
+}
+
+int
+identifiers_ready(void)
+{
+    static const char *const words[] = {"pydist.terms.Pid", "pydist.terms.Ref"};
+    for (size_t i = 0; i < Py_ARRAY_LENGTH(salts); i++) {
+        PyObject *word = PyUnicode_FromString(words[i]);
+        if (word == NULL) {
+            return -1;
+        }
+        salts[i] = (uint64_t)PyObject_Hash(word);
+        Py_DECREF(word);
+    }
+    return PyType_Ready(&PidType) < 0 ? -1 : PyType_Ready(&RefType);
+}
+
 PyObject *
 identifier_make(PyTypeObject *type, PyObject *node, PyObject *number, PyObject *creation)
 {
-    Py_hash_t hash = PyObject_Hash(number);
+    Py_hash_t hash = hash_of(node, number, creation);
     Identifier *self = hash == -1 ? NULL : PyObject_New(Identifier, type);
     if (self == NULL) {
         return NULL;

@@ -7,7 +7,7 @@ PyObject *atom_class, *alias_class, *opaque_class, *encoded_class, *extension_cl
     *alias_message_class, *link_class, *monitor_class, *demonitor_class, *monitor_exit_class, *ask_class;
 
 /* Raised with every change that both twins must know of: speedups.py leaves a twin of another version aside. */
-enum { VERSION = 12 };
+enum { VERSION = 13 };
 
 /* The objects that both twins share: sentinels, and what only Python can say. */
 static PyObject *
@@ -138,15 +138,14 @@ PyInit__native(void)
         PyErr_SetString(PyExc_ImportError, "PYDIST_PURE is set: pydist runs without its C twin");
         return NULL;
     }
-    PyTypeObject *types[] = {&PidType, &RefType, &MailboxType, &InitializerType, &ProcessTableType,
-                             &RelationTablesType, &FrameBuilderType};
+    PyTypeObject *types[] = {&MailboxType, &InitializerType, &ProcessTableType, &RelationTablesType, &FrameBuilderType};
     for (size_t i = 0; i < Py_ARRAY_LENGTH(types); i++) {
         if (PyType_Ready(types[i]) < 0) {
             return NULL;
         }
     }
-    if (monitors_ready() < 0 || process_ready() < 0 || runqueue_ready() < 0 || messaging_ready() < 0 ||
-        receive_ready() < 0 || encoder_ready() < 0 || decoder_ready() < 0 || signals_ready() < 0) {
+    if (identifiers_ready() < 0 || monitors_ready() < 0 || process_ready() < 0 || runqueue_ready() < 0 ||
+        messaging_ready() < 0 || receive_ready() < 0 || encoder_ready() < 0 || decoder_ready() < 0 || signals_ready() < 0) {
         return NULL;
     }
     PyTypeObject *shown[] = {&PidType, &RefType, &MailboxType, &TaskStateType, &RunQueueType, &InitializerType,

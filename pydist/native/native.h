@@ -195,6 +195,7 @@ PyObject *native_acting(PyObject *module, PyObject *ignored);
 PyObject *native_send(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames);
 PyObject *native_receive(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames);
 
+int identifiers_ready(void);
 int messaging_ready(void);
 int monitors_ready(void);
 int receive_ready(void);

@@ -18,7 +18,7 @@ leaves to this one, which finds the words.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from struct import Struct
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, cast
 
@@ -52,6 +52,10 @@ _TWO_IDS: Final = Struct(">QIQIB")
 
 DEEPEST: Final = 1024
 """So many arrays and maps inside each other are unpacked, by msgpack as by the C twin."""
+
+SAME_HASH: Final = 64
+"""So many keys of a map, or members of a set, may have the same hash."""
+
 _EMPTY_LIST: Final = b"\x90"
 _EMPTY_DICT: Final = b"\x80"
 
@@ -289,6 +293,29 @@ def _message(cls: type[Message], fields: list[Any]) -> Message | Opaque:
         return Opaque(cls.__tag__, tuple(fields))
 
 
+_SAFE: Final = frozenset({str, bytes, int, float, Atom, Pid, Ref, Alias})
+"""A peer can't choose their hashes, or finds few with the same one; of integers that is true of 64 bits."""
+
+
+def _check_hashes(keys: Iterable[Any]) -> None:
+    """Refuse keys that were made to fall together: each is compared with all before it, for hours if there are many."""
+    seen: dict[int, int] = {}
+    for key in keys:
+        kind = _type_of(key)
+        if kind in _SAFE and not (kind is int and key.bit_length() > 63):
+            continue
+        value = hash(key)
+        seen[value] = count = seen.get(value, 0) + 1
+        if count > SAME_HASH:
+            raise DecodeError(f"more than {SAME_HASH} keys of a map or members of a set have the same hash")
+
+
+def _dict(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
+    if len(pairs) > SAME_HASH:
+        _check_hashes(key for key, _ in pairs)
+    return dict(pairs)
+
+
 class Stream(Protocol):
     """What is used of msgpack's Unpacker."""
 
@@ -321,7 +348,13 @@ class PureDecoder:
         self._heads = 0
         try:
             # No length in the data is believed that is more than the bytes there are.
-            value = _unpackb(data, strict_map_key=False, ext_hook=self._on_extension, list_hook=self._on_array)
+            value = _unpackb(
+                data,
+                strict_map_key=False,
+                ext_hook=self._on_extension,
+                list_hook=self._on_array,
+                object_pairs_hook=_dict,
+            )
         except Exception as error:
             raise _broken(error) from error
         if self._heads:
@@ -336,7 +369,11 @@ class PureDecoder:
         """
         self._heads = 0
         stream = _msgpack.Unpacker(
-            strict_map_key=False, ext_hook=self._on_extension, list_hook=self._on_array, max_buffer_size=len(data)
+            strict_map_key=False,
+            ext_hook=self._on_extension,
+            list_hook=self._on_array,
+            object_pairs_hook=_dict,
+            max_buffer_size=len(data),
         )
         stream.feed(data)
         try:
@@ -372,7 +409,11 @@ class PureDecoder:
         del items[0]
         if kind is _Tag:
             return head.make(items)
-        return head(items) if head in _COLLECTION_TYPES else _message(head, items)
+        if head not in _COLLECTION_TYPES:
+            return _message(head, items)
+        if len(items) > SAME_HASH and head is not tuple:
+            _check_hashes(items)
+        return cast("Any", head)(items)
 
 
 _STRAY: Final = "bytes behind the last term, or the head of a tuple, set or message that is not the first of an array"

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pydist.errors import DecodeError, EncodeError
 from pydist.message import UNSENT, Message, Opaque
 from pydist.terms import NORMAL, Alias, Atom, Crash, Down, NodeName, Pid, Ref
-from pydist.wire.codec import Decoder, Encoded, Encoder, PureEncoder, TooDeep
+from pydist.wire.codec import Decoder, Encoded, Encoder, PureDecoder, PureEncoder, TooDeep
 
 PID = Pid("a@h", 7, 3)
 REF = Ref("a@h", 9, 3)
@@ -260,6 +260,39 @@ def test_what_can_not_be_sent_is_found_in_what_holds_itself() -> None:
         PureEncoder().encode(value)
     with pytest.raises(EncodeError, match=r"^message\[0\] is a builtins.object, which can't be sent"):
         Encoder().encode(value)
+
+
+COLLIDING = [(2**61 - 1) * 2 ** (70 + power) for power in range(65)]
+
+
+def as_keys(items: list[Any]) -> Any:
+    return dict.fromkeys(items, 1)
+
+
+def as_members(items: list[Any]) -> Any:
+    return set(items)
+
+
+def in_tuples(items: list[Any]) -> Any:
+    return frozenset((item, None) for item in items)
+
+
+@pytest.mark.parametrize("decoder", [Decoder(), PureDecoder()])
+@pytest.mark.parametrize("make", [as_keys, as_members, in_tuples])
+def test_many_keys_or_members_with_the_same_hash_are_refused(decoder: Any, make: Callable[[list[Any]], Any]) -> None:
+    assert decoder.decode(Encoder().encode(make(COLLIDING[:64]))) == make(COLLIDING[:64])
+    with pytest.raises(DecodeError, match="more than 64 keys of a map or members of a set have the same hash"):
+        decoder.decode(Encoder().encode(make(COLLIDING)))
+
+
+def test_many_keys_of_the_same_kind_are_taken() -> None:
+    for keys in (
+        range(2**64 - 500, 2**64),
+        [(x, y) for x in range(30) for y in range(30)],
+        [2**100 + x for x in range(999)],
+    ):
+        assert there_and_back(dict.fromkeys(keys)) == dict.fromkeys(keys)
+        assert PureDecoder().decode(Encoder().encode(set(keys))) == set(keys)
 
 
 def test_a_lone_surrogate_raises_at_the_sender() -> None:
