@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from benchmarks import mesh, scaling
+from benchmarks import mesh, scaling, transfer
 from benchmarks.beam import PROGRAMS, beam_side, is_installed
 from benchmarks.cases import UnknownCase, cases_named
 from benchmarks.children import ChildFailed
@@ -44,7 +44,8 @@ def _bench(asked: argparse.Namespace) -> int:
     print(table(results))
     if not asked.cases:
         print(f"\n{scaling.table(QUICK_SIZES if asked.quick else scaling.SIZES)}")
-        print(f"\n{mesh.table(QUICK_MESHES if asked.quick else mesh.SIZES)}")
+        print(f"\n{mesh.table(QUICK_MESHES if asked.quick else mesh.SIZES)}\n", flush=True)
+        transfer.main()
     output = asked.output or (None if asked.quick or asked.cases else RESULTS)
     if output is not None:
         write_results(results, output)

@@ -42,14 +42,14 @@ class Connection:
         self.peer = peer
         self._net_ticktime = net_ticktime
         self.ticker = Ticker(now, net_ticktime=net_ticktime, intensity=intensity, suspect_after=suspect_after)
-        fragments = Flag.FRAGMENTS in peer.flags
-        self._frames = FragmentBuffer(message_limit) if fragments else FrameBuffer(LONG, frame_limit)
+        fragments, inflates = Flag.FRAGMENTS in peer.flags, Flag.COMPRESSION in peer.flags
+        self._frames = FragmentBuffer(message_limit, inflates=inflates) if fragments else FrameBuffer(LONG, frame_limit)
         self._reader = SignalReader(local.home, peer.home)
         self.outbox = Outbox(
             Encoder(),
             frame_limit=frame_limit,
             fragments=fragments,
-            compress=compress and Flag.COMPRESSION in peer.flags,
+            compress=compress and inflates,
             message_limit=message_limit,
         )
         # The hot path: bound here, it costs no call of its own.

@@ -53,7 +53,8 @@ LENGTH_MASK: Final = (1 << LENGTH_BITS) - 1
 _BEGIN: Final = Struct(">BQ")
 _GO_ON: Final = Struct(">B")
 _DEFLATE: Final = Struct(">BQQ")
-_LAYOUTS: Final = {BEGIN: _BEGIN, GO_ON: _GO_ON, DEFLATE: _DEFLATE}
+_PLAIN_LAYOUTS: Final = {BEGIN: _BEGIN, GO_ON: _GO_ON}
+_LAYOUTS: Final = {**_PLAIN_LAYOUTS, DEFLATE: _DEFLATE}
 _FULL_GO_ON: Final = Struct(">IB")
 
 
@@ -160,12 +161,13 @@ class Bodies:
 class FragmentBuffer:
     """Bytes in, whole frames and bodies out, as `framing.FrameBuffer` does it for frames that are always whole.
 
-    `message_limit` is in bytes.
+    `message_limit` is in bytes; with `inflates` a body may come compressed.
     """
 
-    __slots__ = ("_at", "_bodies", "_body", "_data", "_held", "_left")
+    __slots__ = ("_at", "_bodies", "_body", "_data", "_held", "_layouts", "_left")
 
-    def __init__(self, message_limit: int = MESSAGE_LIMIT) -> None:
+    def __init__(self, message_limit: int = MESSAGE_LIMIT, *, inflates: bool = True) -> None:
+        self._layouts = _LAYOUTS if inflates else _PLAIN_LAYOUTS
         self._bodies = Bodies(message_limit)
         self._data: Buffer = b""
         self._at = 0
@@ -244,7 +246,7 @@ class FragmentBuffer:
             if length > SIGNALS_LIMIT:
                 raise FrameTooLarge(f"a frame announces {length} bytes, the limit is {SIGNALS_LIMIT}")
             return LONG.size + length
-        layout = _LAYOUTS.get(kind)
+        layout = self._layouts.get(kind)
         if layout is None:
             raise FragmentError(f"no frame is of the kind {kind}")
         piece = length - layout.size

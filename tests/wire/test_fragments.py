@@ -194,6 +194,16 @@ def test_a_compressed_body_comes_out_as_it_was(pattern: bytes, size: int) -> Non
     assert (frames[0], frames_of(FragmentBuffer(), frames)) == (DEFLATE, [body])
 
 
+def test_where_compression_was_not_agreed_a_compressed_body_is_none() -> None:
+    with pytest.raises(FragmentError, match="no frame is of the kind 3"):
+        frames_of(FragmentBuffer(inflates=False), compressed(10, zlib.compress(bytes(10))))
+
+
+def test_golden_bytes_of_a_compressed_body() -> None:
+    (head, piece), *rest = cut(3, b"", b"deflated", 70_000)
+    assert (head.hex(), bytes(piece), rest) == ("030000190300000000000000080000000000011170", b"deflated", [])
+
+
 def test_what_does_not_become_smaller_is_not_compressed() -> None:
     assert deflate(hashlib.shake_128(b"x").digest(100_000)) is None
 
