@@ -139,6 +139,10 @@ class Peer(asyncio.Protocol):
         self._crowded = False
         self.gate = Gate()
         """Where the owner holds who sends while it is crowded."""
+        self._answers = 0
+        """About how many of the bytes that wait are answers to what the peer has sent."""
+        self._deaf = False
+        """True while the peer takes none of its answers, and no more is read of it."""
         self._clock = settings.env.clock
         self._loop = asyncio.get_running_loop()
         self.gone: asyncio.Future[None] = self._loop.create_future()
@@ -266,6 +270,11 @@ class Peer(asyncio.Protocol):
 
     def _relieve(self) -> None:
         """Let those go on of whose way half is free, and tell the owner when all is."""
+        if self._answers:
+            self._answers = min(self._answers, self._outbox.size)
+            if self._deaf and self._answers <= self._settings.pending_limit // 2 and not self._transport.is_closing():
+                self._deaf = False
+                self._transport.resume_reading()
         if self._crowded:
             low = self._crowded_above // 2
             if self._outbox.size <= low:
@@ -283,12 +292,25 @@ class Peer(asyncio.Protocol):
         if self._ticker.suspected:
             self._ticker.suspected = False
             self._owner.recovered(self)
+        waiting = self._outbox.size
         try:
             self._deliver(self.connection.receive_data(data, self._clock()))
         except WireError as error:
             self._end(str(error), "protocol_error")
-        else:
-            self._owner.delivered()
+            return
+        if self._outbox.size > waiting:  # nobody runs meanwhile
+            self._answered(self._outbox.size - waiting)
+        self._owner.delivered()
+
+    def _answered(self, size: int) -> None:
+        """Read no more of who takes no answers: they are never refused, so they have no other bound.
+
+        Messages don't count: two nodes that have many for each other would wait for each other to read.
+        """
+        self._answers += size
+        if self._answers > self._settings.pending_limit and not self._deaf and not self._transport.is_closing():
+            self._deaf = True
+            self._transport.pause_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Ask the machine why, and tell the owner."""
@@ -312,6 +334,9 @@ class Peer(asyncio.Protocol):
         """Most of it is gone."""
         self.busy = False
         self._crowded_above = self._crowd_limit
+        if self._deaf:  # who takes bytes is there, even if nothing it says is read
+            self._ticker.heard = True
+            self._ticker.heard_at = self._clock()
         self.flush()
 
     # The machine's side ----------------------------------------------------------------------------------------------

@@ -26,6 +26,10 @@ else:
     M_contra = TypeVar("M_contra", contravariant=True)
 
 
+NAME_LIMIT: Final = 255
+"""Characters that an atom has at most, and a registered name."""
+
+
 @final
 class Atom:
     """A name that stands for itself; never equal to a `str`.
@@ -42,8 +46,8 @@ class Atom:
         known = _atoms.get(name)
         if known is not None:
             return known
-        if len(name) > 255:
-            raise ValueError(f"an atom has at most 255 characters, this one has {len(name)}")
+        if len(name) > NAME_LIMIT:
+            raise ValueError(f"an atom has at most {NAME_LIMIT} characters, this one has {len(name)}")
         atom = super().__new__(cls)
         object.__setattr__(atom, "name", name)
         _atoms[name] = atom

@@ -15,7 +15,7 @@ from pydist.peer import Peer
 from pydist.terms import Pid
 from pydist.transport.memory import MemoryNetwork
 from pydist.transport.tcp import TcpNetwork
-from pydist.wire.control import Exit, Link, Messages, Send
+from pydist.wire.control import Exit, Link, Messages, Send, Unlink, UnlinkAck
 from tests.doors import Clock, Node, meet, quiet, until
 
 # Two peers
@@ -195,6 +195,28 @@ async def test_a_busy_peer_collects_until_it_is_full_and_goes_on_when_there_is_r
     await quiet()
     assert a.story[-1] == "writable"
     assert b.story[2:] == [Messages(2, [b"x" * 1001]), gone]
+
+
+async def test_who_takes_no_answers_is_read_no_more_until_it_does() -> None:
+    clock = Clock()
+    a, b = Node("a@h"), Node("b@h", clock=clock, pending_limit=200)
+    await meet(a, b)
+    here, there = Pid("a@h", 1, 1), Pid("b@h", 2, 1)
+    asked, answers = [Unlink(here, there, number) for number in range(100)], list[Any]()
+    b.on_deliver = lambda peer: peer.send(UnlinkAck(there, here, 5))
+    a.on_deliver = lambda _: answers.append(a.story[-1])
+    b.peer.pause_writing()
+    for signal in asked:
+        a.peer.send(signal)
+        a.peer.flush()
+    await quiet()
+    read = [signal for signal in b.story if signal in asked]
+    assert (0 < len(read) < 80, b.peer.connection.pending < 300) == (True, True)
+    clock.now += 1
+    b.peer.resume_writing()
+    assert b.peer._ticker.heard_at == clock.now
+    await until(lambda: len(answers) == 100)
+    assert [signal for signal in b.story if signal in asked] == asked
 
 
 async def test_a_closed_peer_takes_messages_and_drops_them() -> None:

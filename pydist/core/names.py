@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from pydist.errors import NameTaken, UnknownName
+from pydist.terms import NAME_LIMIT
 
 P = TypeVar("P")
-
-NAME_LIMIT: Final = 255
 
 
 class Names(Generic[P]):

@@ -8,6 +8,7 @@ lets nothing through until `go_on`: what is written waits, and who writes much i
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -95,6 +96,8 @@ class MemoryTransport(asyncio.Transport):
         self._closing = False
         self._lost = False
         self._waiting: list[bytes] = []
+        self._unread: deque[bytes] = deque()
+        self._reading = True
         self._high = 64 * 1024
         self._paused = False
 
@@ -135,8 +138,21 @@ class MemoryTransport(asyncio.Transport):
 
     def arrive(self, data: bytes) -> None:
         """Bytes of the other end are here."""
-        if not self._lost:
-            self._protocol.data_received(data)
+        self._unread.append(data)
+        self._read()
+
+    def pause_reading(self) -> None:
+        """Keep what arrives from now on."""
+        self._reading = False
+
+    def resume_reading(self) -> None:
+        """Hand what was kept to the protocol, soon, and then what comes."""
+        self._reading = True
+        self._loop.call_soon(self._read)
+
+    def _read(self) -> None:
+        while self._unread and self._reading and not self._lost:
+            self._protocol.data_received(self._unread.popleft())
 
     def close(self) -> None:
         """End the connection behind what was written."""

@@ -8,7 +8,7 @@ from typing import Any, cast
 import attrs
 
 from pydist.errors import BadNodeName, DecodeError
-from pydist.terms import NodeName, Pid, Ref
+from pydist.terms import NAME_LIMIT, NodeName, Pid, Ref
 
 
 @attrs.frozen
@@ -32,7 +32,7 @@ class Home:
 
     def address(self, value: object) -> Pid | str:
         """The pid with this number, or the name; raises as `pid`."""
-        return value if type(value) is str else self.pid(value)
+        return name_field(value) if type(value) is str else self.pid(value)
 
 
 def shown_field(value: object) -> str:
@@ -59,9 +59,9 @@ def number_field(value: object) -> int:
 
 def name_field(value: object) -> str:
     """A registered name; raises as `number_field`."""
-    if type(value) is str:
+    if type(value) is str and len(value) <= NAME_LIMIT:
         return value
-    raise DecodeError(f"a registered name is a string, this is {shown_field(value)}")
+    raise DecodeError(f"a registered name is a string of at most {NAME_LIMIT} characters, this is {shown_field(value)}")
 
 
 def node_field(value: object) -> str:

@@ -90,3 +90,17 @@ async def test_addresses_are_taken_once_and_freed_by_close() -> None:
     with pytest.raises(Unreachable, match="a:5000: nobody listens there"):
         await network.dial(Recorder, "a", 5000, 1.0)
     assert (other.host, other.port) == ("b", 5000)
+
+
+async def test_what_arrives_while_reading_is_paused_is_kept_in_order() -> None:
+    network = MemoryNetwork()
+    here, there = await pair(network)
+    there.transport.pause_reading()
+    here.transport.write(b"one")
+    here.transport.write(b"two")
+    await quiet()
+    assert there.story == []
+    here.transport.write(b"three")
+    there.transport.resume_reading()
+    await quiet()
+    assert there.story == [b"one", b"two", b"three"]

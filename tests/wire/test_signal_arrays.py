@@ -169,7 +169,7 @@ def nested(depth: int) -> list[Any]:
     [
         ([HUGE, 1], "no signal has the op (a huge int)"),
         ([1, HUGE, [5]], "a process or ref number is from 0 to 2**64-1, this is (a huge int)"),
-        ([2, HUGE, 5], "a registered name is a string, this is (a huge int)"),
+        ([2, HUGE, 5], "a registered name is a string of at most 255 characters, this is (a huge int)"),
         ([20, 1, HUGE, 3], "a process or ref number is from 0 to 2**64-1, this is (a huge int)"),
     ],
     ids=["op", "number", "name", "address"],
@@ -236,3 +236,16 @@ def test_a_frame_that_is_deeper_still_is_a_decode_error() -> None:
     for frame in (b"\x91" * 5000 + b"\x01", b"\x91\x93\x01\x08\x91" + b"\x91" * 1100 + b"\x01", b"\x91" * 1200):
         with pytest.raises(DecodeError):
             SignalReader(B, A).read(frame)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [[2, "n", None], [20, 7, "n", 9], [21, 7, "n", 9], [22, "n", 8, 9, None], [23, 7, "n", 9, 5], [40, "n", 1]],
+)
+def test_a_name_that_nobody_can_have_is_refused(fields: list[Any]) -> None:
+    longest, too_long = (
+        Encoder().encode(["ü" * size if field == "n" else field for field in fields]) for size in (255, 256)
+    )
+    assert len(read(longest)) == 1
+    with pytest.raises(DecodeError, match="a registered name is a string of at most 255 characters, this is"):
+        read(too_long)
