@@ -13,6 +13,15 @@ enum { ATOM = 1, PID = 2, REF = 3, ALIAS = 4, TUPLE = 16, SET = 17, FROZENSET = 
 /* So many keys of a map, or members of a set, may have the same hash: see wire/codec.py. */
 enum { SAME_HASH = 64 };
 
+/* So many arrays and maps a term of `size` bytes may have; a body has room for more: see wire/codec.py. */
+enum { CONTAINERS = 1000000, CONTAINER_BYTES = 16, MORE_CONTAINERS = 65536 };
+
+static inline size_t
+most_containers(size_t size)
+{
+    return size / CONTAINER_BYTES > CONTAINERS ? size / CONTAINER_BYTES : CONTAINERS;
+}
+
 /* How many arrays and maps stand inside each other at most; that of msgpack 1.2. */
 enum { DEEPEST = 1024 };
 
@@ -29,6 +38,7 @@ typedef struct {
     unsigned char *at;
     unsigned char *end;
     PyObject *grown; /* NULL while `small` is enough */
+    size_t containers;
     unsigned char small[SMALL];
 } Writer;
 
@@ -38,6 +48,7 @@ writer_begin(Writer *writer)
     writer->at = writer->small;
     writer->end = writer->small + SMALL;
     writer->grown = NULL;
+    writer->containers = 0;
 }
 
 int writer_grow(Writer *writer, size_t size);
@@ -77,6 +88,7 @@ writer_need(Writer *writer, size_t size)
 static inline int
 write_array(Writer *writer, size_t count)
 {
+    writer->containers++;
     return write_sized(writer, 0xDC, 0x90, count, 16);
 }
 
@@ -123,6 +135,7 @@ typedef struct {
     const unsigned char *end;
     Decoder *decoder;
     size_t size; /* of all there is to read */
+    size_t containers; /* arrays and maps so far */
 } Reader;
 
 /* One term, as a new reference; `room` is how many arrays and maps may still begin inside each other. */

@@ -11,6 +11,17 @@ nests_too_deep(void)
     return NULL;
 }
 
+/* One more array or map; false with an exception where it is one too many. */
+static bool
+count_container(Reader *reader)
+{
+    if (++reader->containers > most_containers(reader->size) + MORE_CONTAINERS) {
+        PyErr_SetString(decode_error, "too many arrays and maps for its size");
+        return false;
+    }
+    return true;
+}
+
 /* -- lengths */
 
 /* `*size`, of `bytes` bytes; false where they are not there. */
@@ -224,7 +235,7 @@ read_dict(Reader *reader, size_t count, int room)
     if (room == 0) {
         return nests_too_deep();
     }
-    if (!can_hold(reader, count, 2)) {
+    if (!can_hold(reader, count, 2) || !count_container(reader)) {
         return NULL;
     }
     PyObject *dict = PyDict_New(), *seen = NULL;
@@ -327,7 +338,7 @@ read_array(Reader *reader, int room)
     if (room == 0) {
         return nests_too_deep();
     }
-    if (!can_hold(reader, count, 1)) {
+    if (!can_hold(reader, count, 1) || !count_container(reader)) {
         return NULL;
     }
     return count > 0 && at_head(reader) ? read_headed(reader, count - 1, room - 1)

@@ -67,6 +67,7 @@ encode_dict(Encoder *self, Writer *writer, PyObject *dict, int room)
 {
     Py_ssize_t count = PyDict_GET_SIZE(dict), written = 0, position = 0;
     PyObject *key, *item;
+    writer->containers++;
     if (room < 1 || write_sized(writer, 0xDE, 0x80, (size_t)count, 16) < 0) {
         return refuse();
     }
@@ -255,6 +256,14 @@ encode(Encoder *self, Writer *writer, PyObject *value, int room)
 
 /* -- the type */
 
+static bool
+is_packed_too_densely(const Writer *writer)
+{
+    const unsigned char *start =
+        writer->grown == NULL ? writer->small : (const unsigned char *)PyBytes_AS_STRING(writer->grown);
+    return writer->containers > most_containers((size_t)(writer->at - start));
+}
+
 static PyObject *
 encode_slowly(Encoder *self, PyObject *value)
 {
@@ -270,7 +279,7 @@ encoder_encode(Encoder *self, PyObject *value)
 {
     Writer writer;
     writer_begin(&writer);
-    if (encode(self, &writer, value, DEEPEST) == 0) {
+    if (encode(self, &writer, value, DEEPEST) == 0 && !is_packed_too_densely(&writer)) {
         return writer_finish(&writer);
     }
     Py_CLEAR(writer.grown);
@@ -323,7 +332,7 @@ encoder_signal(Encoder *self, PyObject *const *args, Py_ssize_t nargs)
         Py_CLEAR(writer.grown);
         return NULL;
     }
-    if (encode(self, &writer, args[1], DEEPEST) == 0) {
+    if (encode(self, &writer, args[1], DEEPEST) == 0 && !is_packed_too_densely(&writer)) {
         return writer_finish(&writer);
     }
     Py_CLEAR(writer.grown);

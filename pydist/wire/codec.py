@@ -53,6 +53,13 @@ _TWO_IDS: Final = Struct(">QIQIB")
 DEEPEST: Final = 1024
 """So many arrays and maps inside each other are unpacked, by msgpack as by the C twin."""
 
+CONTAINERS: Final = 1_000_000
+"""So many arrays and maps a term may have at least, or one for each `CONTAINER_BYTES` of it. An empty one takes a byte
+on the wire, and seventy in memory."""
+CONTAINER_BYTES: Final = 16
+MORE_CONTAINERS: Final = 65_536
+"""What a reader takes besides, for other terms in the same frame."""
+
 SAME_HASH: Final = 64
 """So many keys of a map, or members of a set, may have the same hash."""
 
@@ -133,6 +140,8 @@ class PureEncoder:
             self._pack = self._new_packer()
         if len(data) > DEEPEST and (_EMPTY_LIST in data or _EMPTY_DICT in data):
             _check_depth(value, data)
+        if len(data) > CONTAINERS:
+            _check_containers(value, data)
         return data
 
     def signal(self, fields: tuple[int | str, ...], term: Any) -> bytes:
@@ -191,6 +200,33 @@ def _check_depth(value: Any, data: bytes) -> None:
         stream.skip()
     except StackError:
         raise EncodeError(f"a {type(value).__qualname__} can't be sent: recursion limit exceeded.") from None
+
+
+_FIRST_BYTES: Final = bytes([*range(0x80, 0xA0), *range(0xDC, 0xE0)])
+
+
+def _most_containers(size: int) -> int:
+    return max(CONTAINERS, size // CONTAINER_BYTES)
+
+
+def _check_containers(value: Any, data: bytes) -> None:
+    """Refuse what the reader would refuse."""
+    most = _most_containers(len(data))
+    # A look at the bytes is quick, and enough for most.
+    if len(data) - len(data.translate(None, _FIRST_BYTES)) <= most:
+        return
+    count = 0
+
+    def one_more(_: object) -> None:
+        nonlocal count
+        count += 1
+
+    _unpackb(data, strict_map_key=False, list_hook=one_more, object_pairs_hook=one_more)
+    if count > most:
+        raise EncodeError(
+            f"a {type(value).__qualname__} can't be sent: it holds {count} lists, tuples, dicts, sets and messages, "
+            f"and {most} is the most for its size; send it in pieces"
+        )
 
 
 class _Unsendable(Exception):
@@ -310,12 +346,6 @@ def _check_hashes(keys: Iterable[Any]) -> None:
             raise DecodeError(f"more than {SAME_HASH} keys of a map or members of a set have the same hash")
 
 
-def _dict(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
-    if len(pairs) > SAME_HASH:
-        _check_hashes(key for key, _ in pairs)
-    return dict(pairs)
-
-
 class Stream(Protocol):
     """What is used of msgpack's Unpacker."""
 
@@ -331,13 +361,15 @@ class Stream(Protocol):
 class PureDecoder:
     """Decodes terms. Not for use by several threads."""
 
-    __slots__ = ("_heads", "_on_array", "_on_extension")
+    __slots__ = ("_containers_left", "_heads", "_on_array", "_on_extension", "_on_map")
 
     def __init__(self) -> None:
         # Heads seen and not yet used up by their arrays.
         self._heads = 0
         self._on_extension = self._extension
         self._on_array = self._array
+        self._on_map = self._map
+        self._containers_left = 0
 
     def decode(self, data: bytes) -> Any:
         """The term whose bytes these are, all of them.
@@ -345,7 +377,7 @@ class PureDecoder:
         Raises:
             DecodeError: they are no term. :class:`TooDeep` for one that nests too deep.
         """
-        self._heads = 0
+        self._begin(data)
         try:
             # No length in the data is believed that is more than the bytes there are.
             value = _unpackb(
@@ -353,7 +385,7 @@ class PureDecoder:
                 strict_map_key=False,
                 ext_hook=self._on_extension,
                 list_hook=self._on_array,
-                object_pairs_hook=_dict,
+                object_pairs_hook=self._on_map,
             )
         except Exception as error:
             raise _broken(error) from error
@@ -367,12 +399,12 @@ class PureDecoder:
         Raises:
             DecodeError: as `decode`, or bytes are left over.
         """
-        self._heads = 0
+        self._begin(data)
         stream = _msgpack.Unpacker(
             strict_map_key=False,
             ext_hook=self._on_extension,
             list_hook=self._on_array,
-            object_pairs_hook=_dict,
+            object_pairs_hook=self._on_map,
             max_buffer_size=len(data),
         )
         stream.feed(data)
@@ -383,6 +415,21 @@ class PureDecoder:
         if self._heads or stream.tell() != len(data):
             raise DecodeError(_STRAY)
         return value
+
+    def _begin(self, data: bytes) -> None:
+        self._heads = 0
+        self._containers_left = _most_containers(len(data)) + MORE_CONTAINERS
+
+    def _count_container(self) -> None:
+        self._containers_left -= 1
+        if self._containers_left < 0:
+            raise DecodeError("too many arrays and maps for its size")
+
+    def _map(self, pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
+        self._count_container()
+        if len(pairs) > SAME_HASH:
+            _check_hashes(key for key, _ in pairs)
+        return dict(pairs)
 
     def _extension(self, code: int, data: bytes) -> Any:
         """A leaf, or the head of an array: the class that the array is to become, or a :class:`_Tag`."""
@@ -399,6 +446,7 @@ class PureDecoder:
         return leaf(data) if leaf is not None else ExtType(code, data)
 
     def _array(self, items: list[Any]) -> Any:
+        self._count_container()
         if not items:
             return items
         head = items[0]

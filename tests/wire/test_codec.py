@@ -262,6 +262,28 @@ def test_what_can_not_be_sent_is_found_in_what_holds_itself() -> None:
         Encoder().encode(value)
 
 
+@pytest.mark.parametrize("decoder", [Decoder(), PureDecoder()])
+@pytest.mark.parametrize("empty", [b"\x80", b"\x90"])
+def test_a_small_message_can_not_become_many_collections(decoder: Any, empty: bytes) -> None:
+    count = 1_065_536
+    with pytest.raises(DecodeError, match="too many arrays and maps for its size"):
+        decoder.decode(b"\xdd" + count.to_bytes(4, "big") + empty * count)
+    assert len(decoder.decode(b"\xdd" + (count - 1).to_bytes(4, "big") + empty * (count - 1))) == count - 1
+
+
+@pytest.mark.parametrize("encoder", [Encoder(), PureEncoder()])
+def test_who_sends_too_many_collections_for_their_size_is_told_so(encoder: Any) -> None:
+    nothing: list[Any] = []
+    assert len(encoder.encode([nothing] * 999_999)) == 1_000_004
+    with pytest.raises(
+        EncodeError, match=r"holds 1000001 lists, .* and 1000000 is the most for its size; send it in pieces"
+    ):
+        encoder.encode([nothing] * 1_000_000)
+    with pytest.raises(EncodeError, match="holds 1000001 lists"):
+        encoder.signal((2, "name"), [{}] * 1_000_000)
+    assert len(encoder.encode([[b"a" * 20]] * 1_100_000)) > 16 * 1_100_000
+
+
 COLLIDING = [(2**61 - 1) * 2 ** (70 + power) for power in range(65)]
 
 
