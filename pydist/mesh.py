@@ -48,7 +48,7 @@ class Mesh:
         for order in orders:
             peer = self._up.get(order.member)
             match order:
-                case Tell(_, loss) if peer is not None:
+                case Tell(_, loss) if peer is not None and not self._spares(peer, loss):
                     peer.send(loss)
                 case Part(member, text) if peer is not None:
                     log.warning("node_left", node=member, here=self._local.node, reason=text)
@@ -56,3 +56,7 @@ class Mesh:
                     self._leave(member, text)
                 case _:
                     pass
+
+    def _spares(self, peer: Peer, loss: control.Lost) -> bool:
+        """Whether not to tell on what others have lost: much waits for the peer. The one who has lost tells it, too."""
+        return loss.reporter != self._local.node and peer.is_crowded(0)

@@ -12,6 +12,8 @@ import pytest
 from structlog.typing import EventDict
 
 from pydist import Node, NodeDown, connect_node, disconnect, monitor_nodes, receive
+from pydist.transport.memory import MemoryNetwork
+from pydist.wire.control import Lost
 
 StartNode = Callable[..., Awaitable[Node]]
 Settled = Callable[[], Awaitable[None]]
@@ -134,3 +136,20 @@ async def test_nodes_that_were_left_may_come_back(start_node: StartNode, settled
         assert await a.run(connect_node, c.name)
         await settled()
         assert [up(node) for node in (a, b, c)] == [set("bc"), set("ac"), set("ab")]
+
+
+async def test_who_takes_nothing_is_not_told_on_what_others_have_lost(
+    start_node: StartNode, network: MemoryNetwork
+) -> None:
+    a, b, c, d = await start_mesh(start_node, "abcd", c={"busy_limit": 1024})
+    assert c._cluster is not None
+    up = c._cluster.up
+    network.stall()
+    up[d.name].send_message(1, b"x" * 10_000)
+    up[d.name].flush()
+    before = up[d.name].connection.pending
+    c._cluster.mesh.told(
+        up[a.name], Lost(a.name, up[a.name].identity.creation, 1, b.name, up[b.name].identity.creation)
+    )
+    assert up[d.name].connection.pending == before
+    assert set(up) == {a.name, d.name}

@@ -18,20 +18,30 @@ pydist makes no full mesh by itself (OTP does, and demands it): where A, B and C
 nobody has anything to leave, so stars and chains stay as they are; where they are, they count as a mesh. A cluster
 with such triangles on purpose, and no full mesh, switches it off.
 
+A member can say anything in the name of another, so a loss counts only where both nodes are, or were, connected with
+this one in these incarnations, and is told on once, and again only by who parts because of it. Numbers tell a loss
+that comes round again from a new one, and are compared for no more than being the same: else one that is much too high
+would hide all that follow.
+
 It cuts when a connection is lost. It does not keep nodes from connecting again.
 """
 
 from __future__ import annotations
 
 from itertools import count
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import attrs
 
 from pydist.wire.control import Lost
 
 REMEMBERED: Final = 10_000
-"""Losses of which it is known that they have been told, one for each pair of nodes."""
+"""Incarnations of nodes that were members; and pairs of them of whose losses it is known that they have been told."""
+
+NUMBERS: Final = 8
+"""Losses of one pair that are remembered."""
+
+_Incarnation: TypeAlias = tuple[str, int]
 
 
 @attrs.frozen
@@ -62,8 +72,10 @@ class Partitions:
         self._members: dict[str, int] = {}
         """With their creations."""
         self._numbers = count(1)
-        self._told: dict[tuple[str, str], tuple[int, int]] = {}
-        """The creation and the number of the last loss of each pair."""
+        self._known: dict[_Incarnation, None] = {}
+        """Those who are members, or were."""
+        self._told: dict[tuple[_Incarnation, _Incarnation], tuple[int, ...]] = {}
+        """The numbers of the last losses of each pair."""
 
     @property
     def members(self) -> list[str]:
@@ -73,6 +85,8 @@ class Partitions:
     def joined(self, node: str, creation: int) -> None:
         """A member is connected."""
         self._members[node] = creation
+        self._known.pop((node, creation), None)
+        _keep_last(self._known, (node, creation), None)
 
     def left(self, node: str) -> None:
         """One of the two leaves the other: it is no loss."""
@@ -87,17 +101,24 @@ class Partitions:
 
     def told(self, loss: Lost) -> list[Order]:
         """A member tells of a loss."""
-        pair = loss.reporter, loss.node
-        creation, number = self._told.get(pair, (None, 0))
-        if loss.reporter == self._me or (creation == loss.creation and number >= loss.number):
+        reporter, lost = (loss.reporter, loss.creation), (loss.node, loss.node_creation)
+        if not (self._knows(reporter) and (self._knows(lost) or lost == (self._me, self._creation))):
             return []
-        self._remember(pair, loss)
-        orders = self._spread(loss)
+        numbers = self._told.pop((reporter, lost), ())
+        again = loss.number in numbers
+        _keep_last(self._told, (reporter, lost), numbers if again else (*numbers, loss.number)[-NUMBERS:])
         other = self._other(loss)
+        if again or (numbers and other is None):
+            return []
+        orders = self._spread(loss)
         if other is not None:
             del self._members[other]
             orders.append(Part(other, f"to prevent overlapping partitions: {loss.reporter} has lost {loss.node}"))
         return orders
+
+    def _knows(self, incarnation: _Incarnation) -> bool:
+        node, creation = incarnation
+        return incarnation in self._known or self._members.get(node) == creation
 
     def _other(self, loss: Lost) -> str | None:
         """Whom this node is to leave because of a loss. Nobody, if the lost one has begun a new life since."""
@@ -109,7 +130,8 @@ class Partitions:
     def _spread(self, loss: Lost) -> list[Order]:
         return [Tell(member, loss) for member in self._members if member not in (loss.reporter, loss.node)]
 
-    def _remember(self, pair: tuple[str, str], loss: Lost) -> None:
-        if len(self._told) >= REMEMBERED and pair not in self._told:
-            del self._told[next(iter(self._told))]
-        self._told[pair] = loss.creation, loss.number
+
+def _keep_last(table: dict[Any, Any], key: object, value: object) -> None:
+    if len(table) >= REMEMBERED:
+        del table[next(iter(table))]
+    table[key] = value

@@ -183,7 +183,7 @@ class Unbounded:
 class Lost:
     """`reporter`, in the incarnation `creation`, has lost its connection with `node`, which was in `node_creation`.
 
-    See `core/partitions.py`. Of the same pair of names, later losses have higher numbers.
+    See `core/partitions.py`. Of the same pair, each loss has another number.
     """
 
     reporter: str

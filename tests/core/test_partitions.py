@@ -47,7 +47,8 @@ def test_who_is_left_reports_no_loss() -> None:
 
 
 def test_a_loss_of_an_earlier_life_is_told_on_and_parts_from_nobody() -> None:
-    table = node("c", "a", "d")
+    table = node("c", "a", "d", "b")
+    table.left("b")
     table.joined("b", 2)
     assert table.told(LOSS) == [Tell("d", LOSS)]
     again = Partitions("b", 2)
@@ -71,14 +72,43 @@ def test_who_has_come_back_may_be_lost_again() -> None:
     assert table.members == ["a", "b"]
     assert [type(order) for order in table.told(Lost("a", 1, 2, "b", 1))] == [Part]
     table.joined("b", 1)
+    table.joined("a", 2)
     assert [type(order) for order in table.told(Lost("a", 2, 1, "b", 1))] == [Part]
+
+
+def test_a_loss_that_nobody_known_tells_of_means_nothing() -> None:
+    table = node("c", "a", "b", "d")
+    assert table.told(Lost("nobody", 1, 1, "b", 1)) == []
+    assert table.told(Lost("a", 2, 1, "b", 1)) == []
+    assert table.told(Lost("a", 1, 1, "nobody", 1)) == []
+    assert table.members == ["a", "b", "d"]
+
+
+def test_who_was_a_member_may_still_be_the_one_who_has_lost_another() -> None:
+    table = node("c", "a", "b")
+    table.lost("a")
+    assert [type(order) for order in table.told(LOSS)] == [Part]
+
+
+def test_losses_of_those_who_have_parted_are_told_on_once_whatever_their_numbers() -> None:
+    table = node("c", "a", "b", "d")
+    table.told(LOSS)
+    assert [table.told(Lost("a", 1, number, "b", 1)) for number in range(2, 1000)] == [[]] * 998
+
+
+def test_a_number_that_is_much_too_high_hides_no_later_loss() -> None:
+    table = node("c", "a", "b")
+    table.told(Lost("a", 1, 2**64 - 1, "b", 1))
+    table.joined("b", 1)
+    assert [type(order) for order in table.told(LOSS)] == [Part]
 
 
 def test_what_is_remembered_is_bounded() -> None:
     table = node("c", "a")
     for number in range(REMEMBERED + 10):
+        table.joined(f"n{number}", 1)
         table.told(Lost("a", 1, 1, f"n{number}", 1))
-    assert len(table._told) == REMEMBERED
+    assert (len(table._told), len(table._known)) == (REMEMBERED, REMEMBERED)
 
 
 # A whole cluster, whose connections break in any order while the word of it is under way
