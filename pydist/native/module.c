@@ -86,7 +86,7 @@ PyDoc_STRVAR(
     "    target: a pid, an alias, a name on this node, or `(name, node)`.\n"
     "    message: any value; for another node one that can cross the wire.\n"
     "    priority: put it before all ordinary messages, if `target` is an alias whose owner has made it for that (see\n"
-    "        `alias`) and lives on this node; otherwise it changes nothing.\n"
+    "        `alias`); otherwise it changes nothing.\n"
     "\n"
     "Raises:\n"
     "    UnknownName: nobody on this node has the name.\n"
