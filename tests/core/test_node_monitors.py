@@ -11,7 +11,7 @@ VISIBLE, HIDDEN, ALL = Wish("visible"), Wish("hidden"), Wish("all")
 
 def test_who_asks_twice_is_told_twice_until_both_are_taken_back() -> None:
     monitors: NodeMonitors[str] = NodeMonitors()
-    told = []
+    told: list[list[str]] = []
     for wanted in (True, True, False, False, False, True):
         monitors.monitor_nodes("p", VISIBLE, wanted=wanted)
         told.append(monitors.of_nodes("visible"))
