@@ -101,7 +101,9 @@ class CookieJar:
             log.error("cookie_file_unusable", file=str(self._file), reason=reason)
 
 
-def _given(cookie: str) -> bytes:
+def _given(cookie: object) -> bytes:
+    if type(cookie) is not str:
+        raise NodeStartError(f"a cookie is a str, this is of the type {type(cookie).__name__}")
     if not cookie:
         raise NodeStartError("the cookie is empty: anybody could connect")
     return cookie.encode()

@@ -14,7 +14,7 @@ import sys
 from collections.abc import AsyncGenerator
 from typing import Final
 
-from pydist.errors import DecodeError, NodeNameTaken, PortMapperError, WireError
+from pydist.errors import DecodeError, NodeNameTaken, NoPortMapper, PortMapperError, WireError
 from pydist.own_log import log
 from pydist.wire.epmd import (
     HIDDEN_NODE,
@@ -46,10 +46,6 @@ START_TRIES: Final = 3
 """Of two that bind a port at the same moment, Linux may refuse both."""
 PYDIST: Final = b"pydist/1"
 """The `extra` of a pydist node, by which others tell it from an Erlang node before they connect."""
-
-
-class _NobodyAnswers(PortMapperError):
-    """No connection came about, as against one on which nonsense was heard."""
 
 
 def default_port() -> int:
@@ -130,7 +126,7 @@ async def register(
         writer.close()
     raise NodeNameTaken(
         f"the port mapper at {host}:{epmd_port} refuses the name {name!r}: a living node has it, so stop that one "
-        "or choose another name (`python -m pydist.epmd -names` lists them)"
+        f"or choose another name (`python -m pydist.epmd -names -port {epmd_port}` lists them)"
     )
 
 
@@ -219,7 +215,7 @@ async def ensure_running(host: str = HOST, port: int = DEFAULT_PORT) -> bool:
     """
     try:
         await _greet(host, port)
-    except _NobodyAnswers as error:
+    except NoPortMapper as error:
         if not _is_loopback(host):
             raise PortMapperError(f"{error}; on another host than this it can't be started from here") from error
     else:
@@ -227,7 +223,7 @@ async def ensure_running(host: str = HOST, port: int = DEFAULT_PORT) -> bool:
     complaint = ""
     for _ in range(START_TRIES):
         complaint = await _start(port)
-        with contextlib.suppress(_NobodyAnswers):
+        with contextlib.suppress(NoPortMapper):
             await _greet(host, port)
             log.info("port_mapper_started" if not complaint else "port_mapper_found", port=port)
             return not complaint
@@ -298,7 +294,7 @@ async def _connect(host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.
     try:
         return await asyncio.open_connection(host, port)
     except (OSError, UnicodeError) as error:  # UnicodeError: what can be no host's name
-        raise _NobodyAnswers(
+        raise NoPortMapper(
             f"no port mapper answers at {host}:{port}: start one there, with `python -m pydist.epmd -port {port}`"
         ) from error
 

@@ -92,7 +92,8 @@ def _bind_error(address: str, port: int, error: OSError) -> PydistError:
     if error.errno == errno.EADDRINUSE:
         return PortInUse(
             f"port {port} of {address} is in use, perhaps by a port mapper that runs already "
-            "(`python -m pydist.epmd -names` asks it): use that one, or choose another port with -port or ERL_EPMD_PORT"
+            f"(`python -m pydist.epmd -names -port {port}` asks it): use that one, or choose another port with -port "
+            "or ERL_EPMD_PORT"
         )
     return PortMapperError(
         f"can't listen on port {port} of {address}: {error.strerror}: name an address that this host has"

@@ -33,6 +33,7 @@ PydistError
     ├── NodeNameTaken           the port mapper has this name already
     ├── PortInUse               another program listens there
     └── PortMapperError         no port mapper, or an answer that makes no sense
+        └── NoPortMapper        nobody answers where one should be
 
 `Exit` stands outside the tree: it is no error but an exit signal, and an `asyncio.CancelledError`, so that libraries
 clean up and `except Exception` does not stop it.
@@ -241,6 +242,10 @@ class PortInUse(NodeStartError):
 
 class PortMapperError(NodeStartError):
     """No port mapper answers, or its answer makes no sense."""
+
+
+class NoPortMapper(PortMapperError):
+    """No connection to a port mapper came about, as against one on which nonsense was heard."""
 
 
 class Exit(CancelledError):

@@ -157,6 +157,8 @@ def node_ports(
     """
     if port != 0:
         _check_port(port, "port")
+    if epmd_port is not None:
+        _check_port(epmd_port, "epmd_port")
     if peer_ports is None:
         return MappedPorts(epmd_client.default_port() if epmd_port is None else epmd_port, hidden=hidden)
     if epmd_port is not None:

@@ -61,6 +61,12 @@ def test_a_cookie_that_is_empty_is_refused_at_once() -> None:
         Node("a@h", cookie="")
 
 
+@pytest.mark.parametrize("cookie", [b"secret", 5])
+def test_a_cookie_that_is_no_str_is_refused_by_name(cookie: Any) -> None:
+    with pytest.raises(NodeStartError, match=r"a cookie is a str, this is of the type (bytes|int)"):
+        Node("a@127.0.0.1", cookie=cookie)
+
+
 @pytest.mark.parametrize("net_ticktime", [0, -1.0, float("nan")])
 def test_a_tick_time_that_is_no_time_is_refused_at_once(net_ticktime: float) -> None:
     with pytest.raises(NodeStartError, match="net_ticktime is a number of seconds, at least 0"):

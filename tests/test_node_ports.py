@@ -108,3 +108,9 @@ def test_options_that_make_no_sense_are_refused(options: dict[str, Any], complai
 def test_names_of_peers_are_checked(ports: Any) -> None:
     with pytest.raises(BadNodeName):
         Node("a@127.0.0.1", cookie="secret", port=9100, peer_ports=ports)
+
+
+@pytest.mark.parametrize("port", [0, -1, 65536, "4369", 4369.0])
+def test_a_port_mapper_has_a_port_that_there_is(port: Any) -> None:
+    with pytest.raises(NodeStartError, match=r"epmd_port is .*: a port is a number from 1 to 65535"):
+        Node("a@127.0.0.1", cookie="secret", epmd_port=port)
