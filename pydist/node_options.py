@@ -31,6 +31,7 @@ class NodeOptions(TypedDict, total=False):
     prevent_overlapping_partitions: bool
     allow_public: bool
     message_limit: int
+    compress: bool
     long_schedule: float | None
     busy_wait: float | None
     busy_limit: int
