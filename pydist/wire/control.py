@@ -224,9 +224,8 @@ for _each in (
 ):
     quicken(_each)
 
-Signal: TypeAlias = (
-    Send
-    | SendName
+_BothWays: TypeAlias = (
+    SendName
     | SendAlias
     | Link
     | Unlink
@@ -243,27 +242,11 @@ Signal: TypeAlias = (
     | Lost
     | Part
 )
+
+Signal: TypeAlias = Send | _BothWays
 """What can be sent."""
 
-Incoming: TypeAlias = (
-    Messages
-    | SendName
-    | SendAlias
-    | Link
-    | Unlink
-    | UnlinkAck
-    | Exit
-    | ExitTo
-    | Monitor
-    | Demonitor
-    | MonitorExit
-    | Ask
-    | SendUrgent
-    | Grant
-    | Unbounded
-    | Lost
-    | Part
-)
+Incoming: TypeAlias = Messages | _BothWays
 """What can arrive: as :data:`Signal`, with runs in place of single messages."""
 
 MESSAGES: Final = (Send, SendName, SendAlias, SendUrgent, Ask)
