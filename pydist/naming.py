@@ -14,6 +14,7 @@ import attrs
 
 from pydist.core.cookies import Cookies
 from pydist.core.handshake import SETUP_TIME, Event, Handshake, Named
+from pydist.core.registrations import wide_creation
 from pydist.env import Env
 from pydist.errors import NodeStartError, WireError
 from pydist.node_ports import NodePorts
@@ -25,7 +26,7 @@ from pydist.wire.handshake import Identity
 
 def chosen_name(env: Env) -> tuple[str, int]:
     """A short name and a creation that no other node has."""
-    return b32encode(env.entropy(10)).decode().lower(), int.from_bytes(env.entropy(4), "big") | 4
+    return b32encode(env.entropy(10)).decode().lower(), wide_creation(int.from_bytes(env.entropy(4)))
 
 
 @attrs.frozen

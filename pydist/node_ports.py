@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Final, Protocol, TypeAlias
 
 from pydist import epmd_client
+from pydist.core.registrations import wide_creation
 from pydist.errors import BadNodeName, NodeStartError, Unreachable
 from pydist.own_log import log
 from pydist.terms import NodeName
@@ -123,7 +124,7 @@ class FixedPorts:
 
     async def enter(self, name: NodeName, port: int) -> int:  # noqa: ARG002  # nobody wants to know
         """A creation from 4 to 2**32-1, as a port mapper gives it."""
-        return 4 + int.from_bytes(self._entropy(4)) % ((1 << 32) - 4)
+        return wide_creation(int.from_bytes(self._entropy(4)))
 
     def leave(self) -> None:
         """Nothing was held."""

@@ -23,6 +23,11 @@ _FIRST_WIDE: Final = 4
 _WIDE_SPAN: Final = (1 << 32) - _FIRST_WIDE
 
 
+def wide_creation(draw: int) -> int:
+    """The creation that a random number stands for: one of 32 bits, and none of those that old nodes have."""
+    return _FIRST_WIDE + draw % _WIDE_SPAN
+
+
 @attrs.frozen
 class _Entry:
     node: PortInfo
@@ -87,7 +92,7 @@ class Registrations:
     def _new_creation(self, node: PortInfo, last: int) -> int:
         draw = int.from_bytes(self._entropy(4))
         if node.highest >= WIDE_CREATION_SINCE:
-            creation = _FIRST_WIDE + draw % _WIDE_SPAN
-            return creation if creation != last else _FIRST_WIDE + (draw + 1) % _WIDE_SPAN
+            creation = wide_creation(draw)
+            return creation if creation != last else wide_creation(draw + 1)
         others = [old for old in _OLD_CREATIONS if old != last]
         return others[draw % len(others)]
