@@ -160,6 +160,7 @@ def _interrupted(process: Process) -> Generator[Any, Any, None]:
     """Let others have their turn; go no further if an exit signal has come."""
     if process.dying:
         yield PARK
+    process.spent += REDUCTIONS
     process.reductions = REDUCTIONS
     yield NEXT
 

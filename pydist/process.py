@@ -30,6 +30,7 @@ from pydist.mailbox import MISSING
 from pydist.message import Message
 from pydist.reminder import Reminder
 from pydist.scheduler import RunnableTask, Scheduler
+from pydist.task_state import REDUCTIONS
 from pydist.terms import (
     KILL,
     KILLED,
@@ -127,6 +128,10 @@ class Process(RunnableTask):
     def waits(self) -> bool:
         """Whether it waits, for a message or for a future; otherwise it runs, or is to run soon."""
         return self.parked or self._fut_waiter is not None or (self.flow is not None and self.flow.stopped)
+
+    def work(self) -> int:
+        """How much it has done so far: each step is one, and each message that it has taken."""
+        return self.spent + (0 if self.dying else REDUCTIONS - self.reductions)
 
     def flows(self) -> Flow:
         """What holds it back when it sends, made on first use."""
@@ -255,6 +260,7 @@ class Process(RunnableTask):
         if self.dying or self.over:
             return
         self.dying = True
+        self.spent += REDUCTIONS - self.reductions
         self.reductions = 0  # so that the next receive looks up
         self.exit_reason = reason
         if self.flow is not None:

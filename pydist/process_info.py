@@ -44,6 +44,9 @@ class ProcessInfo(Message, tag="$process_info"):
     """How many aliases of it are active."""
     stack: list[str]
     """Where it stands, innermost last, each as `function (file:line)`; of the one that looks only the outermost."""
+    reductions: int = 0
+    """Its work so far: each step is one, and each message that it has taken or waited for. In a step there may be
+    any amount of computing."""
 
 
 def process_info(pid: Pid) -> ProcessInfo | None:
@@ -73,6 +76,7 @@ def process_info(pid: Pid) -> ProcessInfo | None:
         trap_exit=process.trapping,
         aliases=len(process.aliases or ()),
         stack=[_place(frame) for frame in process.get_stack()],
+        reductions=process.work(),
     )
 
 

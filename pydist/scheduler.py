@@ -150,6 +150,7 @@ class RunQueue:
         if task.over or task.coroutine is None:
             task.close()
             return
+        task.spent += 1
         try:
             yielded = _step_unusual(task) if task.unusual else task.context.run(task.coroutine.send, None)
         except StopIteration as stop:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any, Final
 
-VERSION: Final = 14
+VERSION: Final = 15
 """That of the twin which fits; see `module.c`."""
 
 

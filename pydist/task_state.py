@@ -56,6 +56,7 @@ class TaskState:
         "reductions",
         "relations",
         "scheduler",
+        "spent",
         "thrown",
         "timed_out",
         "timer",
@@ -98,16 +99,17 @@ class TaskState:
         """Its links and monitors; None while it has none."""
         self.aliases: dict[int, AliasEnd] | None = None
         """Numbers of the references at which it can be reached by an `Alias`, and what ends each of these."""
-        self.trapping = False
+        self.trapping = self.timed_out = False
         self.dying = False
         """It has been told to exit, and cleans up."""
         self.exit_reason: Reason = NORMAL
         self.reductions = REDUCTIONS
         """How many more messages it may take before others get their turn."""
+        self.spent = 0
+        """Its work so far, in steps and messages, but for what is missing from `reductions`."""
         self.deadline = inf
         """When a receive that waits is to be woken, in the loop's time."""
         self.timer: Any = None
-        self.timed_out = False
         self.urgent: set[Ref | Pid] | None = None
         """By which monitors, aliases and links messages may come before all ordinary ones."""
         self.bound: Any = None

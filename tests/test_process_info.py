@@ -34,6 +34,11 @@ async def wait() -> None:
     await receive()
 
 
+async def take_all() -> None:
+    while True:
+        await receive()
+
+
 async def sleep() -> None:
     await asyncio.sleep(1000)
 
@@ -83,6 +88,7 @@ async def test_a_process_that_waits_is_seen_as_it_stands() -> None:
         trap_exit=True,
         aliases=1,
         stack=found.stack,
+        reductions=found.reductions,
     )
 
 
@@ -115,6 +121,22 @@ async def test_the_status_says_what_a_process_is_about() -> None:
     await passed(1)
     statuses += [info(cleans).status, process_info(waits)]  # type: ignore[list-item]  # there is none any more
     assert statuses == ["runnable", "running", "waiting", "waiting", "exiting", "runnable", "exiting", None]
+
+
+@in_process
+async def test_each_step_and_each_message_is_work() -> None:
+    pid = spawn(take_all)
+    worked = [info(pid).reductions]
+    await passed(1)
+    worked.append(info(pid).reductions)
+    for number in range(2500):
+        send(pid, number)
+    await passed(1)
+    worked.append(info(pid).reductions)
+    assert (worked[0], worked[1] in {1, 2}) == (0, True)  # the twin counts a receive when its message is there
+    assert 2500 < worked[2] < 2510  # it gave way twice, and waits for one more
+    exit(pid, "enough")
+    assert worked[2] - 2 <= info(pid).reductions <= worked[2] + 2
 
 
 class Counter(GenServer):

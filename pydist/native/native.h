@@ -120,6 +120,7 @@ typedef struct {
     PyObject *bound;
     PyObject *flow;
     double deadline;
+    unsigned long long spent; /* its work, but for what is missing from `reductions` */
     int reductions;
     int cancel_requests;
     int patience;

@@ -243,6 +243,7 @@ static PyMemberDef state_members[] = {
     OBJECT("_result", result),
     OBJECT("_exception", exception),
     {"deadline", T_DOUBLE, offsetof(TaskState, deadline), 0, NULL},
+    {"spent", T_ULONGLONG, offsetof(TaskState, spent), 0, NULL},
     NUMBER("reductions", reductions),
     NUMBER("_cancel_requests", cancel_requests),
     NUMBER("_patience", patience),

@@ -155,6 +155,7 @@ interrupted(TaskState *process, PyObject **result)
     if (process->dying) {
         return yield(park, result);
     }
+    process->spent += REDUCTIONS;
     process->reductions = REDUCTIONS + 1; /* it is counted when it looks again */
     return yield(next_turn, result);
 }

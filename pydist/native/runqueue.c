@@ -129,6 +129,7 @@ step(TaskState *task, PyObject **result)
     if (PyContext_Enter(context) < 0) {
         return PYGEN_ERROR;
     }
+    task->spent++;
     PyObject *coroutine = Py_NewRef(task->coroutine);
     PySendResult sent =
         task->unusual ? step_unusual(task, coroutine, result) : PyIter_Send(coroutine, Py_None, result);
