@@ -34,6 +34,7 @@ from pydist.errors import (
     NodeStartError,
     NoPortMapper,
     NoProcess,
+    NotExported,
     NotInProcess,
     PortInUse,
     PortMapperError,
@@ -44,6 +45,7 @@ from pydist.errors import (
     TaskTimeout,
     UnknownName,
 )
+from pydist.exports import export
 from pydist.gen.addresses import Name, Server, Via
 from pydist.gen.calls import Call, Caller, Cast, call, cast, reply
 from pydist.gen.lifecycle import NO_REPLY, Ignore, Stop
@@ -67,7 +69,7 @@ from pydist.monitoring import dead_letters, system_monitor
 from pydist.neighbours import NodeInfo
 from pydist.net_kernel import connect, connect_node, disconnect, monitor_node, monitor_nodes, node_info, nodes
 from pydist.node import Node
-from pydist.node_watch import BusyNode, LongMessageQueue, LongSchedule, SchedulerLag
+from pydist.node_watch import BusyNode, ExportRefused, LongMessageQueue, LongSchedule, SchedulerLag
 from pydist.partition_supervisor import PartitionSupervisor
 from pydist.primitives import (
     async_dist,
@@ -93,7 +95,9 @@ from pydist.process_info import ProcessInfo, process_info, processes, registered
 from pydist.program import run
 from pydist.registry import Registry
 from pydist.registry_keeper import Registered, Unregistered
+from pydist.remote_spawns import SpawnReply
 from pydist.send_later import cancel_timer, read_timer, send_after, send_interval, start_timer
+from pydist.spawn_on import spawn_on, spawn_request, spawn_request_abandon
 from pydist.supervision.child_management import (
     count_children,
     delete_child,
@@ -180,6 +184,7 @@ __all__ = [
     "EventTimeout",
     "Exit",
     "Exited",
+    "ExportRefused",
     "GenServer",
     "GenStatem",
     "Ignore",
@@ -202,6 +207,7 @@ __all__ = [
     "NodeStartError",
     "NodeSuspect",
     "NodeUp",
+    "NotExported",
     "NotInProcess",
     "Opaque",
     "Outcome",
@@ -224,6 +230,7 @@ __all__ = [
     "SchedulerLag",
     "Server",
     "Shutdown",
+    "SpawnReply",
     "StartError",
     "StateTimeout",
     "Stop",
@@ -261,6 +268,7 @@ __all__ = [
     "disconnect",
     "ensure_all_started",
     "exit",
+    "export",
     "get_application",
     "get_childspec",
     "get_env",
@@ -303,6 +311,9 @@ __all__ = [
     "send_request",
     "serve_applications",
     "spawn",
+    "spawn_on",
+    "spawn_request",
+    "spawn_request_abandon",
     "start_application",
     "start_child",
     "start_timer",

@@ -9,6 +9,7 @@ PydistError
 │   ├── FragmentError           fragments that make up no message
 │   ├── TickTimeout             says nothing for the whole net_ticktime
 │   └── HandshakeError          no pydist node, a wrong cookie, or too slow
+├── NotExported             the caller, or the operator over there: no such function or class is exported to it
 ├── NameTaken               the caller: the name, or the process, is registered already
 │   └── AlreadyRegistered       a living process has this key of a registry
 ├── UnknownName             the caller: nobody on this node has the name
@@ -79,6 +80,21 @@ class TickTimeout(WireError):
 
 class HandshakeError(WireError):
     """The other side is no pydist node, has another cookie, or took too long."""
+
+
+class NotExported(PydistError):
+    """The node `node` exports nothing by the name `export`, or not to the node that has asked. None: nobody was asked,
+    for it is not marked here."""
+
+    def __init__(self, export: str, node: str | None) -> None:
+        where = "" if node is None else f" by {node} to this node"
+        super().__init__(
+            f"{export!r} is not exported{where}: mark the function or class with @pydist.export, import its module on "
+            "the node where it is to run, and ask for it by its name, which is 'module:qualname' if it has no other. "
+            "Lists may leave this node out: `to` in @export(to=...), and `exports` in Node(exports=...)"
+        )
+        self.export = export
+        self.node = node
 
 
 class NameTaken(PydistError, ValueError):

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from pydist.core.crossings import Spawning
 from pydist.credit import address_of
 from pydist.errors import WireError
 from pydist.mesh import Mesh
 from pydist.peer import Peer
 from pydist.process import Process
+from pydist.remote_spawns import ABANDONED, Refused, SpawnReply, Wish, answer_spawn, awaits_spawn
 from pydist.runtime import Runtime
-from pydist.terms import NOPROC, Pid, Reason, Ref
+from pydist.terms import NODE, NOPROC, Pid, Reason, Ref
 from pydist.wire import control
 
 
@@ -33,6 +35,8 @@ class Inward:
             control.Demonitor: self._demonitor,
             control.MonitorExit: self._monitor_exit,
             control.Ask: self._ask,
+            control.SpawnRequest: self._spawn_request,
+            control.SpawnReply: self._spawn_reply,
             control.SendUrgent: self._urgent_message,
             control.Grant: self._grant,
             control.Unbounded: self._unbounded,
@@ -182,3 +186,74 @@ class Inward:
     def _monitor_exit(self, peer: Peer, signal: control.MonitorExit) -> None:
         if peer.crossings.ends_monitor(signal.ref, signal.target):  # no monitor of others, and none at other nodes
             self.act(signal.target, lambda process: self.fire(process, signal.ref, signal.reason))
+
+    # -- processes that a peer asks for, or has started
+
+    def _spawn_request(self, peer: Peer, signal: control.SpawnRequest) -> None:
+        """Start a process, with its link and its monitor, and say so before it takes its first step.
+
+        Raises:
+            WireError: a process of the peer's watches by this reference already.
+        """
+        runtime, asker, ref = self._runtime, signal.source, signal.ref
+        if peer.crossings.has_watcher(ref):
+            raise WireError(f"the reference {ref.number} of a monitor or request is in use already")
+        link, monitor = (
+            bool(signal.options & control.SpawnRequest.LINK),
+            bool(signal.options & control.SpawnRequest.MONITOR),
+        )
+        name = signal.name or None
+        wish = Wish(asker=asker, ref=ref, export=signal.export, args=signal.args, link=link, monitor=monitor, name=name)
+        try:
+            child, starting = runtime.spawns.start(wish)
+        except Refused as refused:
+            nobody = Pid(runtime.node, NODE, runtime.creation)
+            peer.send(control.SpawnReply(nobody, asker, ref, 0, refused.reason))
+            return
+        if link:
+            child.related().link_received(asker)
+            peer.crossings.add_link(child.pid, asker)
+        if monitor or starting:
+            child.related().watchers[ref] = (asker, child.pid)
+            peer.crossings.watchers[ref] = child.pid
+        peer.send(control.SpawnReply(child.pid, asker, ref, control.SpawnReply.STARTING if starting else 0, None))
+
+    def _spawn_reply(self, peer: Peer, signal: control.SpawnReply) -> None:
+        asker, child, ref = signal.target, signal.source, signal.ref
+        spawning = peer.crossings.ends_spawning(ref, asker)
+        if spawning is None:
+            return
+        if child.number == NODE:
+            self.not_spawned(asker, ref, signal.reason)
+            return
+        starting = bool(signal.state & control.SpawnReply.STARTING)
+        watched = spawning.monitor or starting
+        process = self._runtime.process(asker)
+        if process is None or not awaits_spawn(process, ref):
+            self._turn_away(peer, signal, spawning, NOPROC if process is None else ABANDONED, watched=watched)
+            return
+        if spawning.link:
+            process.related().link_received(child)
+            peer.crossings.add_link(asker, child)
+        if watched:
+            process.related().monitors[ref] = child
+            peer.crossings.monitors[ref] = asker
+        answer_spawn(process, SpawnReply(ref, child, starting=starting))
+
+    def _turn_away(
+        self, peer: Peer, signal: control.SpawnReply, spawning: Spawning, reason: Reason, *, watched: bool
+    ) -> None:
+        """Nobody waits for the new process any more: one that was to be linked ends."""
+        if watched:
+            peer.send(control.Demonitor(signal.target, signal.source, signal.ref))
+        if spawning.link:
+            peer.send(control.Exit(signal.target, signal.source, reason))
+
+    def not_spawned(self, asker: Pid, ref: Ref, reason: Reason) -> None:
+        """Nothing was started for `asker`, if it waits still."""
+        self.act(
+            asker,
+            lambda process: (
+                answer_spawn(process, SpawnReply(ref, None, reason)) if awaits_spawn(process, ref) else None
+            ),
+        )

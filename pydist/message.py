@@ -49,10 +49,10 @@ def class_of_tag(tag: str) -> type[Message] | None:
 
 
 def _default_tag(cls: type) -> str:
-    return f"{_module_name(cls.__module__)}.{cls.__qualname__}"
+    return f"{module_name(cls.__module__)}.{cls.__qualname__}"
 
 
-def _module_name(module: str) -> str:
+def module_name(module: str) -> str:
     """`__main__` under the name it would be imported by, so that a script and its importers agree on the tag."""
     if module != "__main__":
         return module

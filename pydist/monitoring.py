@@ -1,7 +1,7 @@
-"""Messages about what is not as it should be on this node: long steps, long mailboxes, lag, dead letters.
+"""Messages about what is not as it should be on this node: long steps, long mailboxes, lag, dead letters, refusals.
 
     system_monitor(long_schedule=0.1, long_message_queue=(100, 10_000), scheduler_lag=0.1, dead_letters=True,
-                   busy_dist=True)
+                   busy_dist=True, export_refused=True)
     while True:
         match await receive():
             case LongSchedule(pid, label, seconds, stack): ...
@@ -9,6 +9,7 @@
             case SchedulerLag(seconds): ...
             case DeadLetter(target, message, reason): ...
             case BusyNode(pid, node): ...
+            case ExportRefused(pid, export, why): ...
 
 What it costs; nothing of it is paid by those who send and receive:
 
@@ -20,7 +21,7 @@ What it costs; nothing of it is paid by those who send and receive:
 - `long_message_queue`: that process looks at 10,000 mailboxes a second, all around, and four times a second at all that
   are long; half a microsecond for each. So of 10,000 processes none is overlooked for longer than a second, of a
   million none for two minutes.
-- `dead_letters` and `busy_dist`: nothing.
+- `dead_letters`, `busy_dist` and `export_refused`: nothing.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ def system_monitor(
     scheduler_lag: float | None = None,
     dead_letters: bool = False,
     busy_dist: bool = False,
+    export_refused: bool = False,
 ) -> None:
     """From now on, send the calling process messages about this node (Erlang's `erlang:system_monitor/2`).
 
@@ -53,6 +55,8 @@ def system_monitor(
         dead_letters: a `DeadLetter` for each message that nobody gets.
         busy_dist: a `BusyNode` for each process that is held, since too much waits for the node that it has sent to
             (Erlang's `busy_dist_port`).
+        export_refused: an `ExportRefused` for each thing that a process of another node has asked for, and that this
+            node does not export to it.
 
     Raises:
         ValueError: a limit that makes no sense.
@@ -62,7 +66,7 @@ def system_monitor(
     _check("scheduler_lag", scheduler_lag)
     queues = None if long_message_queue is None else _queues(long_message_queue)
     node_watch_of(runtime).subscribe(
-        process, long_schedule, queues, scheduler_lag, letters=dead_letters, busy=busy_dist
+        process, long_schedule, queues, scheduler_lag, letters=dead_letters, busy=busy_dist, refusals=export_refused
     )
 
 

@@ -19,6 +19,7 @@ from pydist.core.redial import AutoConnect
 from pydist.core.ticker import INTENSITY, NET_TICKTIME
 from pydist.env import Env, real_env
 from pydist.errors import Exit, NodeStartError
+from pydist.exports import Exports, policy_of
 from pydist.liveness import Liveness
 from pydist.naming import Nameless
 from pydist.node_ports import PeerPorts, node_ports
@@ -26,6 +27,7 @@ from pydist.node_watch import node_watch_of
 from pydist.own_log import log
 from pydist.peer import BUSY_LIMIT, PENDING_LIMIT, Settings
 from pydist.process import Process, crash_of
+from pydist.remote_spawns import SPAWN_LIMIT
 from pydist.runtime import LOCAL_NODE, Runtime, begin
 from pydist.terms import NODE, SHUTDOWN, Destination, NodeName, Pid
 from pydist.transport import Listener, Network
@@ -89,6 +91,12 @@ class Node:
         busy_limit: bytes that may wait for another node before processes that send more to it are held at their next
             await (Erlang's `+zdbbl`, `dist_buf_busy_limit`).
         pending_limit: bytes that may wait for another node before messages to it raise `ConnectionFull`.
+        exports: what other nodes may start here, of all that `export` marks: a list of exports, by themselves or by
+            their names, in which `*` stands for any characters; or such lists by who they are for, as
+            `{"web*@10.0.0.2": [join], "tag:ops": ["*"]}`, where a key is a node's name, or a tag of the underlay.
+            "$sys" stands for the system messages of `sys_messages`. By default all that is marked, and "$sys", for
+            every node that holds the cookie.
+        spawn_limit: processes that each other node may have running here at a time, of those it has started.
         network, env: for tests: what carries the bytes, and where time and chance come from.
     """
 
@@ -117,6 +125,8 @@ class Node:
         busy_wait: float | None = None,
         busy_limit: int = BUSY_LIMIT,
         pending_limit: int = PENDING_LIMIT,
+        exports: Exports = None,
+        spawn_limit: int = SPAWN_LIMIT,
         network: Network | None = None,
         env: Env | None = None,
     ) -> None:
@@ -129,6 +139,10 @@ class Node:
         self._long_schedule = long_schedule
         self._busy_limit, self._pending_limit = _sizes(busy_limit, pending_limit)
         self._message_limit = message_limit
+        self._exports = policy_of(exports)
+        if type(spawn_limit) is not int or spawn_limit < 0:
+            raise NodeStartError(f"spawn_limit is a number of processes from 0 on, not {spawn_limit!r}")
+        self._spawn_limit = spawn_limit
         self._compress = compress
         self._port = port
         self._liveness = Liveness(
@@ -216,6 +230,7 @@ class Node:
             raise
 
     def _watched(self, runtime: Runtime) -> Runtime:
+        runtime.spawns.policy, runtime.spawns.limit = self._exports, self._spawn_limit
         if self._long_schedule is not None:
             node_watch_of(runtime, self._env.clock).log_long_steps(self._long_schedule)
         return runtime

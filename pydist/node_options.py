@@ -8,6 +8,7 @@ from typing import TypedDict
 
 from pydist.core.redial import AutoConnect
 from pydist.env import Env
+from pydist.exports import Exports
 from pydist.node_ports import PeerPorts
 from pydist.transport import Network
 
@@ -36,5 +37,7 @@ class NodeOptions(TypedDict, total=False):
     busy_wait: float | None
     busy_limit: int
     pending_limit: int
+    exports: Exports
+    spawn_limit: int
     network: Network | None
     env: Env | None

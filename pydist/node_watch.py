@@ -50,6 +50,16 @@ class BusyNode(Message, tag="$busy_node"):
     node: str
 
 
+class ExportRefused(Message, tag="$export_refused"):
+    """A process of another node has asked for something that this node does not export to it."""
+
+    pid: Pid
+    """Who has asked, or says so."""
+    export: str
+    why: str
+    """What the node that asks is not told: "unknown", or which list does not have it."""
+
+
 class SchedulerLag(Message, tag="$scheduler_lag"):
     """Processes that were ready have waited for their turn."""
 
@@ -66,6 +76,7 @@ class NodeWatch:
         self._queues: dict[Process, LongQueues] = {}
         self._lags: dict[Process, float] = {}
         self._busy: dict[Process, None] = {}
+        self._refusals: dict[Process, None] = {}
         self._sweep = Sweep()
         self._ticker: Process | None = None
 
@@ -82,6 +93,7 @@ class NodeWatch:
         *,
         letters: bool,
         busy: bool,
+        refusals: bool,
     ) -> None:
         """Tell a process from now on of what it wants to hear of, and of nothing else; see `system_monitor`."""
         self._unsubscribe(process)
@@ -96,6 +108,8 @@ class NodeWatch:
             self._lags[process] = lag
         if busy:
             self._busy[process] = None
+        if refusals:
+            self._refusals[process] = None
         if letters:
             self._runtime.dead_letters.listeners[process] = process.inform
         if self._interval() is not None and (self._ticker is None or self._ticker.done()):
@@ -109,12 +123,18 @@ class NodeWatch:
         self._queues.pop(process, None)
         self._lags.pop(process, None)
         self._busy.pop(process, None)
+        self._refusals.pop(process, None)
         self._runtime.dead_letters.listeners.pop(process, None)
 
     def busy_node(self, sender: Process, node: str) -> None:
         """A process is held, for too much waits for a node."""
         for process in list(self._busy):
             process.inform(BusyNode(sender.pid, node))
+
+    def export_refused(self, pid: Pid, export: str, why: str) -> None:
+        """A process of another node has asked for what is not there for it."""
+        for process in list(self._refusals):
+            process.inform(ExportRefused(pid, export, why))
 
     def close(self) -> None:
         """The node has stopped."""

@@ -9,6 +9,7 @@ from pydist.core.relations import Target
 from pydist.dead_letters import DeadReason
 from pydist.neighbours import ALONE
 from pydist.process import Process
+from pydist.remote_spawns import SpawnReply, Wish, answer_spawn
 from pydist.terms import NOCONNECTION, Alias, NodeName, Pid, Reason, Ref, RegisteredName
 
 
@@ -24,6 +25,7 @@ class Outward(Protocol):
     def monitor(self, source: Process, target: Target, ref: Ref, /) -> None: ...
     def demonitor(self, source: Pid, target: Target, ref: Ref, /) -> None: ...
     def ask(self, source: Process, target: Target, ref: Ref, message: Any, /) -> None: ...
+    def spawn(self, source: Process, node: str, wish: Wish, /) -> None: ...
     def exit(self, source: Pid, target: Pid, reason: Reason, /) -> None: ...
     def exit_by_link(self, source: Pid, target: Pid, reason: Reason, /) -> None: ...
     def down(self, source: Target, watcher: Pid, ref: Ref, reason: Reason, /) -> None: ...
@@ -72,3 +74,7 @@ class Nowhere:
     def ask(self, source: Process, target: Target, ref: Ref, message: Any) -> None:
         self.monitor(source, target, ref)
         self._dead_letter(target, message, "noconnection")
+
+    def spawn(self, source: Process, node: str, wish: Wish) -> None:
+        NodeName.parse(node)
+        answer_spawn(source, SpawnReply(wish.ref, None, NOCONNECTION))

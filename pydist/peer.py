@@ -129,6 +129,8 @@ class Peer(asyncio.Protocol):
         """Whether a request can cross as one signal."""
         self.takes_urgent = Flag.PRIORITY in identity.flags
         """Whether it knows of messages with priority."""
+        self.tags: frozenset[str] = frozenset()
+        """What the underlay says of its host, as `tag:ops`, for lists of who may do what."""
         self._settings = settings
         self._owner = owner
         self._flusher = flusher

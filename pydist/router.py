@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import attrs
 
-from pydist.core.crossings import Crossings
+from pydist.core.crossings import Crossings, Spawning
 from pydist.core.relations import Target
 from pydist.credit import Ledger, address_of
 from pydist.dead_letters import DeadReason
@@ -20,11 +20,13 @@ from pydist.mesh import Mesh
 from pydist.own_log import log
 from pydist.peer import Peer
 from pydist.process import Process
+from pydist.remote_spawns import NOT_SUPPORTED, SYSTEM_LIMIT, Wish
 from pydist.runtime import Runtime
 from pydist.terms import NOCONNECTION, NOPROC, Alias, Crash, Destination, Pid, Reason, Ref, RegisteredName
 from pydist.wire import control
 from pydist.wire.codec import Decoder, Encoded
 from pydist.wire.control import Signal
+from pydist.wire.handshake import Flag
 
 
 class Connections(Protocol):
@@ -54,6 +56,11 @@ class Router:
         self._up = connections.up
         self._inward = Inward(runtime, connections.mesh)
         self.handlers = self._inward.handlers
+        runtime.spawns.tags_of = self._tags_of
+
+    def _tags_of(self, node: str) -> frozenset[str]:
+        peer = self._up.get(node)
+        return frozenset() if peer is None else peer.tags
 
     # -- outward: from a local process
 
@@ -144,6 +151,13 @@ class Router:
             self.demonitor(source.pid, target, ref)
             raise
 
+    def spawn(self, source: Process, node: str, wish: Wish) -> None:
+        """A process that is asked for, whose reply `source` can take already."""
+        options = (control.SpawnRequest.LINK if wish.link else 0) | (
+            control.SpawnRequest.MONITOR if wish.monitor else 0
+        )
+        self._send(node, control.SpawnRequest(source.pid, wish.ref, wish.export, wish.name or "", options, wish.args))
+
     def down(self, source: Target, watcher: Pid, ref: Ref, reason: Reason) -> None:
         """`source` has died, and `watcher` monitored it."""
         peer = self._up.get(watcher.node)
@@ -179,6 +193,9 @@ class Router:
         if target is not None and not peer.connection.reaches(target):
             self._refuse(peer.identity.node, signal, NOPROC)  # a process of that node's earlier life
             return
+        if isinstance(signal, control.SpawnRequest) and Flag.SPAWN not in peer.identity.flags:
+            self._refuse(peer.identity.node, signal, NOT_SUPPORTED)
+            return
         if isinstance(signal, control.SendUrgent) and not peer.takes_urgent:
             signal = control.SendAlias(signal.alias, signal.message, signal.sender)
         peer.send(signal)
@@ -200,6 +217,9 @@ class Router:
                 crossings.monitors[ref] = source
             case control.Ask(source, _, ref):
                 crossings.asking[ref] = source
+            case control.SpawnRequest(source, ref, options=options):
+                link, monitor = bool(options & control.SpawnRequest.LINK), bool(options & control.SpawnRequest.MONITOR)
+                crossings.spawning[ref] = Spawning(source, link, monitor)
             case control.Demonitor(_, _, ref):
                 crossings.drop_monitor(ref)
             case control.MonitorExit(_, _, ref):
@@ -230,6 +250,8 @@ class Router:
             case control.Ask(source, _, ref):
                 self._inward.act(source, lambda process: self._inward.fire(process, ref, reason))
                 self._lost(node, signal, "incarnation")
+            case control.SpawnRequest(source, ref):
+                self._inward.not_spawned(source, ref, reason)
             case _:
                 self._lost(node, signal, "incarnation" if reason is NOPROC else "noconnection")
 
@@ -253,6 +275,8 @@ class Router:
             except EncodeError as error:  # the message was small enough to wait, and with its address it is too large
                 log.warning("message_dropped", node=peer.identity.node, reason=str(error))
                 self._lost(peer.identity.node, signal, "too_large")
+                if isinstance(signal, control.SpawnRequest):
+                    self._inward.not_spawned(signal.source, signal.ref, (SYSTEM_LIMIT, str(error)))
 
     def crowded(self, peer: Peer) -> None:
         """Something goes to a peer for which much waits already: hold who is at it, at its next await."""
@@ -279,6 +303,8 @@ class Router:
         for ref, watcher in (crossings.monitors | crossings.asking).items():
             if process := find(watcher):
                 self._inward.fire(process, ref, NOCONNECTION)
+        for ref, spawning in crossings.spawning.items():
+            self._inward.not_spawned(spawning.asker, ref, NOCONNECTION)
         for ref, watched in (crossings.watchers | crossings.asked).items():
             self._inward.unwatch(watched, ref)
 
@@ -306,6 +332,9 @@ def _target(signal: Signal) -> Pid | None:
     """The process of the peer's that a signal is for, if it is for one."""
     if isinstance(signal, control.SendAlias | control.SendUrgent):
         return signal.alias.pid
-    if isinstance(signal, control.SendName | control.Grant | control.Unbounded | control.Lost | control.Part):
+    if isinstance(
+        signal,
+        control.SendName | control.SpawnRequest | control.Grant | control.Unbounded | control.Lost | control.Part,
+    ):
         return None
     return signal.target if isinstance(signal.target, Pid) else None

@@ -20,6 +20,7 @@ from pydist.neighbours import Neighbours, NoNeighbours
 from pydist.outward import Nowhere, Outward
 from pydist.process import Process
 from pydist.process_table import ProcessTable
+from pydist.remote_spawns import Refused, RemoteSpawns, SpawnReply, Wish, answer_spawn
 from pydist.scheduler import Scheduler
 from pydist.terms import NOPROC, Alias, AliasEnd, Destination, Pid, Reason, Ref, RegisteredName
 from pydist.timers import Timers
@@ -37,6 +38,10 @@ class Watch(Protocol):
 
     def busy_node(self, sender: Process, node: str, /) -> None:
         """A process is held, for too much waits for a node."""
+        ...
+
+    def export_refused(self, pid: Pid, export: str, why: str, /) -> None:
+        """A process of another node has asked for what is not there for it."""
         ...
 
 
@@ -75,6 +80,7 @@ class Runtime(ProcessTable[Process]):
         "outward",
         "published",
         "scheduler",
+        "spawns",
         "timers",
         "watch",
     )
@@ -89,6 +95,7 @@ class Runtime(ProcessTable[Process]):
         self.published: dict[int, Any] = {}
         """What processes let others read without being asked, by the number of the pid."""
         self.dead_letters = DeadLetters()
+        self.spawns = RemoteSpawns(self)
         self.outward: Outward = Nowhere(self.dead_letter)
         self.neighbours: Neighbours = NoNeighbours(node, loop.create_future)
         self.closed = False
@@ -121,6 +128,37 @@ class Runtime(ProcessTable[Process]):
             self._name_new(process, name)
         process.waken()
         return process
+
+    def spawn_on(self, source: Process, node: str, wish: Wish) -> None:
+        """Have a process started on `node`, for `source`; a `SpawnReply` comes.
+
+        Raises:
+            EncodeError, ConnectionFull, BadNodeName: as `send`; nothing was sent.
+        """
+        source.mailbox.mark(wish.ref)
+        source.open_alias(wish.ref, "reply")
+        if node != self.node:
+            try:
+                self.outward.spawn(source, node, wish)
+            except PydistError:
+                source.close_alias(wish.ref)
+                raise
+            return
+        try:
+            child, starting = self.spawns.start(wish)
+        except Refused as refused:
+            answer_spawn(source, SpawnReply(wish.ref, None, refused.reason))
+            return
+        if wish.link:
+            self.link(source, child.pid)
+        if wish.monitor or starting:
+            source.watch(child, child.pid, wish.ref)
+        answer_spawn(source, SpawnReply(wish.ref, child.pid, starting=starting))
+
+    def export_refused(self, pid: Pid, export: str, why: str) -> None:
+        """Tell who wants to hear that a process of another node has asked for what is not there for it."""
+        if self.watch is not None:
+            self.watch.export_refused(pid, export, why)
 
     def _name_new(self, process: Process, name: str) -> None:
         try:

@@ -11,6 +11,15 @@ import attrs
 from pydist.terms import Pid, Ref
 
 
+@attrs.frozen
+class Spawning:
+    """A local process has asked for one over there."""
+
+    asker: Pid
+    link: bool
+    monitor: bool
+
+
 @attrs.define
 class Crossings:
     """What crosses one connection."""
@@ -25,6 +34,9 @@ class Crossings:
     """Requests of local processes to remote ones that are not answered: who asks. Monitors, but for their end."""
     asked: dict[Ref, Pid] = attrs.field(factory=dict[Ref, Pid])
     """Requests of remote processes to local ones that are not answered: who is asked."""
+
+    spawning: dict[Ref, Spawning] = attrs.field(factory=dict[Ref, Spawning])
+    """Processes that were asked for over there, and of which nothing was heard yet."""
 
     def add_link(self, local: Pid, remote: Pid) -> None:
         """A link has been set up."""
@@ -50,6 +62,11 @@ class Crossings:
     def ends_request(self, ref: Ref, asker: Pid) -> bool:
         """The other end answers a request of `asker`; False if it has none by this reference."""
         return _strike(self.asking, ref, asker)
+
+    def ends_spawning(self, ref: Ref, asker: Pid) -> Spawning | None:
+        """The other end says what has come of it; None if this process has asked for none by this reference."""
+        spawning = self.spawning.get(ref)
+        return self.spawning.pop(ref) if spawning is not None and spawning.asker == asker else None
 
     def has_watcher(self, ref: Ref) -> bool:
         """Whether a remote process still has this monitor or request, for all that is known here."""

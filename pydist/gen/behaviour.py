@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from inspect import iscoroutinefunction
 from typing import Any
 
@@ -62,6 +62,13 @@ class Behaviour:
     def _gen_life(cls, args: tuple[Any, ...], kwargs: dict[str, Any]) -> lifecycle.Serve:
         """What its process does, given the arguments of `init`."""
         raise NotImplementedError
+
+    @classmethod
+    def __remote_life__(cls, asker: Pid, ref: Ref, args: tuple[Any, ...], /, *, link: bool) -> Coroutine[Any, Any, Any]:
+        """The life of one that a process of another node starts; see `exports.py`."""
+        starter = lifecycle.Starter(asker, None, link=link)
+        starter.ref = ref
+        return cls._gen_life(args, {})(starter)
 
 
 def check_callbacks(cls: type, names: Iterable[str]) -> None:

@@ -86,6 +86,7 @@ class Supervising(GenServer, ABC):
 
     behaviour: ClassVar[str] = "Supervisor"
     child_kind: ClassVar[Kind] = "supervisor"
+    __remote_life__: ClassVar[None] = None  # type: ignore[assignment]  # pyright: ignore[reportIncompatibleMethodOverride]  # how children start can't cross
 
     def _set_up(self, policy: RestartPolicy, first: tuple[Any, ...] = ()) -> None:
         """Begin without children.

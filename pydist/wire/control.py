@@ -10,7 +10,7 @@ Links follow OTP's protocol with unlink ids (erl_dist_protocol, "Link Protocol")
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, ClassVar, Final, TypeAlias, cast
 
 import attrs
 
@@ -29,7 +29,8 @@ MONITOR: Final = 20
 DEMONITOR: Final = 21
 MONITOR_EXIT: Final = 22
 ASK: Final = 23
-# 30 and up are kept for remote spawns.
+SPAWN_REQUEST: Final = 30
+SPAWN_REPLY: Final = 31
 GRANT: Final = 40
 UNBOUNDED: Final = 41
 SEND_URGENT: Final = 42
@@ -155,6 +156,41 @@ class Ask:
 
 
 @attrs.frozen
+class SpawnRequest:
+    """Start a process of what the receiving node exports as `export`. `ref`, of the sending node, is that of the reply,
+    and of the monitor."""
+
+    LINK: ClassVar[int] = 1
+    MONITOR: ClassVar[int] = 2
+
+    source: Pid
+    ref: Ref
+    export: str
+    name: str
+    """What it is to be registered as; empty for nothing."""
+    options: int
+    """`LINK` and `MONITOR`: what is to be there from its first step."""
+    args: tuple[Any, ...]
+
+
+@attrs.frozen
+class SpawnReply:
+    """What a :class:`SpawnRequest` has come to; it goes before all signals of the new process, which is `source`.
+
+    Where none was started, `source` has the number 0, and `reason` says why.
+    """
+
+    STARTING: ClassVar[int] = 1
+
+    source: Pid
+    target: Pid
+    ref: Ref
+    state: int
+    """`STARTING`, if the new process says later that it is up, to the alias of `ref`; it is monitored then, too."""
+    reason: Reason
+
+
+@attrs.frozen
 class SendUrgent:
     """As :class:`SendAlias`, and goes before all ordinary messages, if the alias was made for that."""
 
@@ -236,6 +272,8 @@ _BothWays: TypeAlias = (
     | Demonitor
     | MonitorExit
     | Ask
+    | SpawnRequest
+    | SpawnReply
     | SendUrgent
     | Grant
     | Unbounded
@@ -249,13 +287,20 @@ Signal: TypeAlias = Send | _BothWays
 Incoming: TypeAlias = Messages | _BothWays
 """What can arrive: as :data:`Signal`, with runs in place of single messages."""
 
-MESSAGES: Final = (Send, SendName, SendAlias, SendUrgent, Ask)
-"""The signals that are messages."""
+MESSAGES: Final = (Send, SendName, SendAlias, SendUrgent, Ask, SpawnRequest)
+"""The signals that are messages: what a process sends at will, and may be refused while too much waits."""
+
+
+def term_name(signal: Signal) -> str:
+    """In which field the signal carries a term. Only for those that carry one."""
+    if isinstance(signal, SpawnRequest):
+        return "args"
+    return "message" if isinstance(signal, MESSAGES) else "reason"
 
 
 def term_of(signal: Signal) -> Any:
-    """The message or reason that the signal carries. Only for those of which :func:`carries_term` is true."""
-    return signal.message if isinstance(signal, MESSAGES) else signal.reason  # type: ignore[union-attr]  # see above
+    """The message, the arguments or the reason that the signal carries. Only for those that carry one."""
+    return getattr(signal, term_name(signal))
 
 
 def source_of(signal: Signal) -> int:

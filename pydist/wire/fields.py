@@ -79,6 +79,21 @@ def run_field(value: object) -> list[Any]:
     raise DecodeError("a run of messages is an array")
 
 
+def args_field(value: Any) -> tuple[Any, ...]:
+    """The arguments of a process that is to be started; raises as `number_field`."""
+    if type(value) is not tuple:
+        raise DecodeError(f"arguments are a tuple, this is {shown_field(value)}")
+    args: Any = value
+    return args
+
+
+def export_field(value: object) -> str:
+    """The name of an export; raises as `number_field`."""
+    if type(value) is str and len(value) <= NAME_LIMIT:
+        return value
+    raise DecodeError(f"an export is a string of at most {NAME_LIMIT} characters, this is {shown_field(value)}")
+
+
 def term_field(value: Any) -> Any:
     """A message or a reason: anything."""
     return value

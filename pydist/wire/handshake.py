@@ -59,6 +59,8 @@ class Flag(enum.IntFlag):
     """The signals LOST and PART: a node that wants no overlapping partitions."""
     DYNAMIC_NAME = 256
     """Gives a name to a node that has only a host; such a node has to have it."""
+    SPAWN = 512
+    """The signals SPAWN_REQUEST and SPAWN_REPLY."""
 
 
 MANDATORY: Final = Flag.SIGNALS
@@ -71,6 +73,7 @@ OFFERED: Final = (
     | Flag.PRIORITY
     | Flag.PARTITIONS
     | Flag.DYNAMIC_NAME
+    | Flag.SPAWN
 )
 """What a node of this program can do."""
 _VERSION_1: Final = Flag.SIGNALS

@@ -22,7 +22,6 @@ from pydist.wire.control import (
     GRANT,
     LINK,
     LOST,
-    MESSAGES,
     MONITOR,
     MONITOR_EXIT,
     PART,
@@ -30,6 +29,8 @@ from pydist.wire.control import (
     SEND_ALIAS,
     SEND_NAME,
     SEND_URGENT,
+    SPAWN_REPLY,
+    SPAWN_REQUEST,
     UNBOUNDED,
     UNLINK,
     UNLINK_ACK,
@@ -50,12 +51,25 @@ from pydist.wire.control import (
     SendName,
     SendUrgent,
     Signal,
+    SpawnReply,
+    SpawnRequest,
     Unbounded,
     Unlink,
     UnlinkAck,
+    term_name,
     term_of,
 )
-from pydist.wire.fields import Home, name_field, node_field, number_field, run_field, shown_field, term_field
+from pydist.wire.fields import (
+    Home,
+    args_field,
+    export_field,
+    name_field,
+    node_field,
+    number_field,
+    run_field,
+    shown_field,
+    term_field,
+)
 
 # Writing -------------------------------------------------------------------------------------------------------------
 
@@ -80,6 +94,8 @@ _BEFORE_TERM: Final[dict[type, Callable[[Any], tuple[int | str, ...]]]] = {
     ExitTo: lambda s: (EXIT_TO, s.source.number, s.target.number),
     MonitorExit: lambda s: (MONITOR_EXIT, _address(s.source), s.target.number, s.ref.number),
     Ask: lambda s: (ASK, s.source.number, _address(s.target), s.ref.number),
+    SpawnRequest: lambda s: (SPAWN_REQUEST, s.source.number, s.ref.number, s.export, s.name, s.options),
+    SpawnReply: lambda s: (SPAWN_REPLY, s.source.number, s.target.number, s.ref.number, s.state),
 }
 
 
@@ -104,8 +120,7 @@ def snapshot(signal: Signal, encoder: Encoder) -> tuple[Signal, int]:
     if not carries_term(signal):
         return signal, _OVERHEAD
     encoded = Encoded(encoder.encode(term_of(signal)))
-    field = "message" if isinstance(signal, MESSAGES) else "reason"
-    frozen = attrs.evolve(cast("Any", signal), **{field: encoded})
+    frozen = attrs.evolve(cast("Any", signal), **{term_name(signal): encoded})
     return cast("Signal", frozen), _OVERHEAD + len(encoded.data)
 
 
@@ -159,6 +174,8 @@ class PureSignalReader:
             DEMONITOR: (Demonitor, (peer.pid, local.address, peer.ref)),
             MONITOR_EXIT: (MonitorExit, (peer.address, local.pid, local.ref, term_field)),
             ASK: (Ask, (peer.pid, local.address, peer.ref, term_field)),
+            SPAWN_REQUEST: (SpawnRequest, (peer.pid, peer.ref, export_field, name_field, number_field, args_field)),
+            SPAWN_REPLY: (SpawnReply, (peer.pid, local.pid, local.ref, number_field, term_field)),
             SEND_URGENT: (to_alias_urgently, (local.pid, local.ref, term_field)),
             GRANT: (Grant, (peer.address, number_field)),
             UNBOUNDED: (Unbounded, (peer.address,)),

@@ -12,6 +12,7 @@ from pydist.core.cookies import Cookies
 from pydist.core.handshake import Handshake
 from pydist.errors import DecodeError
 from pydist.gen.calls import Call, Caller, Cast, Reply
+from pydist.gen.lifecycle import Started
 from pydist.message import Message, Opaque
 from pydist.terms import NORMAL, Alias, Atom, Crash, Down, Exited, Pid, Ref
 from pydist.wire import control
@@ -44,6 +45,10 @@ SIGNALS: Final[dict[str, Signal]] = {
     "`MONITOR_EXIT` of the name `echo` with None": control.MonitorExit("echo", Q, HIS, None),
     "`ASK` of 5": control.Ask(P, Q, HERS, 5),
     "`ASK` of 5, of the name `echo`": control.Ask(P, "echo", HERS, 5),
+    "`SPAWN_REQUEST` of `m:f` with (5,), linked, and registered as `echo`": control.SpawnRequest(
+        P, HERS, "m:f", "echo", 1, (5,)
+    ),
+    "`SPAWN_REPLY`: the target has got 7, which comes up": control.SpawnReply(P, Q, HIS, 1, None),
     "`GRANT` of 300": control.Grant(P, 300),
     "`GRANT` of 0, for the name `echo`": control.Grant("echo", 0),
     "`UNBOUNDED`": control.Unbounded(P),
@@ -94,6 +99,7 @@ MESSAGES: Final[dict[str, type[Message]]] = {
     "`$cast`": Cast,
     "`$down`": Down,
     "`$exited`": Exited,
+    "`$started`": Started,
 }
 
 
