@@ -79,12 +79,11 @@ def run_field(value: object) -> list[Any]:
     raise DecodeError("a run of messages is an array")
 
 
-def args_field(value: Any) -> tuple[Any, ...]:
-    """The arguments of a process that is to be started; raises as `number_field`."""
-    if type(value) is not tuple:
-        raise DecodeError(f"arguments are a tuple, this is {shown_field(value)}")
-    args: Any = value
-    return args
+def args_field(value: Any) -> Any:
+    """The arguments of a process that is to be started, a tuple; raises as `number_field`."""
+    if isinstance(value, tuple):
+        return cast("Any", value)
+    raise DecodeError(f"arguments are a tuple, this is {shown_field(value)}")
 
 
 def export_field(value: object) -> str:
