@@ -33,6 +33,7 @@ PydistError
     ├── BadNodeName             not name@host
     ├── NodeNameTaken           the port mapper has this name already
     ├── PortInUse               another program listens there
+    ├── TailscaleError          tailscaled is not there, is not ready, or its answer makes no sense
     └── PortMapperError         no port mapper, or an answer that makes no sense
         └── NoPortMapper        nobody answers where one should be
 
@@ -254,6 +255,10 @@ class NodeNameTaken(NodeStartError):
 
 class PortInUse(NodeStartError):
     """Another program listens on the port."""
+
+
+class TailscaleError(NodeStartError):
+    """tailscaled can't be asked, does not answer in time, is not logged in, or what it answers makes no sense."""
 
 
 class PortMapperError(NodeStartError):
