@@ -9,6 +9,7 @@
 | `noconnection` | a process of a node that can't be reached |
 | `too_large` | a process of another node, and with its address it is too large to go there |
 | `mailbox_full` | a process whose mailbox is bounded and full |
+| `malformed` | a generic behaviour: a request that a peer has made by hand, and that names nobody to be answered |
 
 Not counted: what a process has in its mailbox when it ends, for it had arrived; and what was on its way when a
 connection was lost, for nobody knows what of it arrived.
@@ -23,7 +24,7 @@ from typing import Any, Literal, TypeAlias
 from pydist.message import Message
 
 DeadReason: TypeAlias = Literal[
-    "noproc", "unknown_name", "inactive_alias", "incarnation", "noconnection", "too_large", "mailbox_full"
+    "noproc", "unknown_name", "inactive_alias", "incarnation", "noconnection", "too_large", "mailbox_full", "malformed"
 ]
 
 

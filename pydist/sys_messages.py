@@ -8,6 +8,9 @@ Every generic behaviour, a supervisor too, answers these between two messages, o
 suspended takes system messages only, and what else comes waits in order; but an exit signal, or the end of its parent,
 ends it still.
 
+Those that come from another node are done only where this node exports "$sys" to it, as it does unless it was given
+lists of `exports`; else `NotExported` is raised there.
+
 Every function here raises what `call` does, and `CallingSelf` for a behaviour that asks itself.
 """
 
@@ -17,9 +20,10 @@ from collections.abc import Callable
 from typing import Any, Literal, TypeVar, overload
 
 from pydist.core.debugging import LOGGED, Hook, Statistics, SysEvent
-from pydist.errors import CallTimeout, EncodeError
+from pydist.errors import CallTimeout, EncodeError, NotExported
+from pydist.exports import SYSTEM
 from pydist.gen.addresses import Server, locate
-from pydist.gen.calls import DEFAULT_TIMEOUT, calling_self, failed_call, is_self, nobody
+from pydist.gen.calls import DEFAULT_TIMEOUT, Caller, calling_self, failed_call, is_self, nobody, node_of
 from pydist.gen.request_ids import begin_request, receive_response
 from pydist.gen.sys_requests import (
     Count,
@@ -43,9 +47,14 @@ from pydist.gen.sys_requests import (
 from pydist.message import Request
 from pydist.messaging import acting, receive
 from pydist.primitives import demonitor, monitor
+from pydist.remote_spawns import NOT_EXPORTED
 from pydist.terms import NORMAL, Atom, Down, Reason, Ref
 
 R = TypeVar("R")
+
+
+def _to_send(caller: Caller, request: Any) -> System:
+    return System(caller, request, True)
 
 
 async def _ask(server: Server, request: Request[R], timeout: float | None) -> R:
@@ -53,8 +62,10 @@ async def _ask(server: Server, request: Request[R], timeout: float | None) -> R:
     target = locate(server)
     if target is not None and is_self(process, runtime, target):
         raise calling_self(server, request)
-    answer = await receive_response(begin_request(System, server, request, timeout), timeout)
+    answer = await receive_response(begin_request(_to_send, server, request, timeout), timeout)
     if isinstance(answer, Failed):
+        if target is not None and answer.reason == (NOT_EXPORTED, SYSTEM):
+            raise NotExported(SYSTEM, node_of(target))
         raise failed_call(answer.reason, server, request)
     return answer
 

@@ -102,6 +102,24 @@ class Call(Message, tag="$call"):
         return Alias(pid, ref) if type(pid) is Pid and type(ref) is Ref else None
 
 
+def is_answerable(caller: object) -> bool:
+    """Whether it can be answered. What has come from another node may be anything."""
+    if type(caller) is not Caller:
+        return False
+    pid: object = caller.pid
+    ref: object = caller.ref
+    timeout: object = caller.timeout
+    node: object = caller.node
+    known = type(pid) is Pid and type(ref) is Ref and type(node) is str
+    return known and (timeout is None or type(timeout) in (int, float))
+
+
+def drop_malformed(message: Any) -> None:
+    """Nobody can be answered: let who watches for dead letters see it."""
+    process = current()
+    process.home.dead_letter(process.pid, message, "malformed")
+
+
 class Cast(Message, tag="$cast"):
     """A message for `handle_cast` on its way; also the event that a `GenStatem` gets."""
 

@@ -20,7 +20,7 @@ A request belongs to the process that has sent it. It is over when its reply or 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final, Generic, TypeVar
 
 from pydist.errors import CallError
@@ -113,8 +113,10 @@ def send_request(server: Pid[Q] | str | RegisteredName | Via, request: Asks[Q, R
     return begin_request(Call, server, request, None)
 
 
-def begin_request(envelope: type[Any], server: Server, request: Asks[Any, R], timeout: float | None) -> RequestId[R]:
-    """As `send_request`, in an envelope of any class; the server is told that its caller waits `timeout` seconds."""
+def begin_request(
+    envelope: Callable[[Caller, Any], Any], server: Server, request: Asks[Any, R], timeout: float | None
+) -> RequestId[R]:
+    """As `send_request`, in another envelope; the server is told that its caller waits `timeout` seconds."""
     check_timeout(timeout)
     process, runtime = acting()
     target = locate(server)

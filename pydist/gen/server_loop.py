@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, ClassVar, Final, NoReturn, Protocol
 
 from pydist.core.shown import shown
-from pydist.gen.calls import Call, Caller, Cast, reply
+from pydist.gen.calls import Call, Caller, Cast, drop_malformed, is_answerable, reply
 from pydist.gen.lifecycle import NO_REPLY, Starter, Stop, asked_in, failed, report_end, stopped, tells_to_end
 from pydist.gen.sys_handling import Inspectable, SystemSide
 from pydist.gen.sys_requests import System
@@ -118,17 +118,24 @@ async def serve(server: Handlers, coming: Coming, init: Callable[[], Awaitable[o
     await starter.run(partial(_begin, server, init))
     coming.use(SystemSide(server, server.behaviour, starter.parent))
     message: Any = None
+    caller: Any
+    pid: Any
     try:
         while True:
             message = await (coming.message(server) if coming.unusual else receive())
-            if type(message) is Call:  # written out, since calls are what is in a hurry
-                value = await server.handle_call(message.request, message.caller)
+            caller = message.caller if type(message) is Call else None
+            # Written out, since calls are what is in a hurry: a caller of this node is as it should be.
+            if caller is not None and (
+                (type(caller) is Caller and type(pid := caller.pid) is Pid and pid.process is not None)  # type: ignore[redundant-expr]  # a peer writes what it likes
+                or is_answerable(caller)
+            ):
+                value = await server.handle_call(message.request, caller)
                 if value is None:
                     _check_none(server, message.request)
                 if value is not NO_REPLY:
-                    reply(message.caller, value)
+                    reply(caller, value)
                     if coming.unusual:
-                        coming.note("out", value, message.caller.pid)
+                        coming.note("out", value, caller.pid)
             elif type(message) is Cast:
                 _expect_none(server, "handle_cast", await server.handle_cast(message.message))
             else:
@@ -143,6 +150,8 @@ async def serve(server: Handlers, coming: Coming, init: Callable[[], Awaitable[o
 async def _take(server: Handlers, coming: Coming, message: Any, parent: Pid | None) -> None:
     if type(message) is System:
         await coming.obey(message)
+    elif type(message) is Call:
+        drop_malformed(message)
     elif tells_to_end(message, parent):
         raise Stop(message.reason)
     elif message is TIMEOUT:

@@ -13,7 +13,7 @@ from pydist.core.shown import shown
 from pydist.core.statem import Callback, CancelTimer, Effect, End, Reply, StartTimer, StateMachine
 from pydist.core.transition import KEEP, Transition
 from pydist.errors import BadTransition
-from pydist.gen.calls import Call, Cast, reply
+from pydist.gen.calls import Call, Cast, drop_malformed, is_answerable, reply
 from pydist.gen.lifecycle import NO_REPLY, Starter, Stop, asked_in, failed, report_end, stopped, tells_to_end
 from pydist.gen.statem_answers import Answer, Event, Info, keep_state, stop_machine
 from pydist.gen.sys_handling import SystemSide, formatted
@@ -113,7 +113,9 @@ class _Driver(Generic[S, D]):
             return
         if self._system.debugging:
             self._system.note("in", message)
-        if type(message) is Call or type(message) is Cast:
+        if type(message) is Call and not is_answerable(message.caller):
+            drop_malformed(message)
+        elif type(message) is Call or type(message) is Cast:
             self._machine.receive(message)
         elif tells_to_end(message, self._parent):
             raise Stop(message.reason)

@@ -12,7 +12,8 @@ from typing import Any, Protocol
 
 from pydist.core.debugging import Debug, SysEvent
 from pydist.errors import EncodeError
-from pydist.gen.calls import reply
+from pydist.exports import SYSTEM
+from pydist.gen.calls import drop_malformed, is_answerable, reply
 from pydist.gen.lifecycle import Stop, tells_to_end
 from pydist.gen.sys_requests import (
     Count,
@@ -36,6 +37,7 @@ from pydist.gen.sys_requests import (
 from pydist.messaging import acting, receive
 from pydist.own_log import log
 from pydist.process import crash_of
+from pydist.remote_spawns import NOT_EXPORTED
 from pydist.terms import Exited, Pid
 
 
@@ -97,6 +99,8 @@ class SystemSide:
         return type(message) is System or tells_to_end(message, self._parent)
 
     def _obey(self, message: System) -> None:
+        if not message.local and not self._admits(message):
+            return
         try:
             answer = self._answer(message.request)
         except (CancelledError, Exception) as error:  # noqa: BLE001  # the user's code
@@ -107,6 +111,16 @@ class SystemSide:
             reply(message.caller, Failed(("unsendable", str(error))))
         if isinstance(message.request, Terminate):
             raise Stop(message.request.reason)
+
+    def _admits(self, message: System) -> bool:
+        """Whether what has come from another node is to be done; it is answered otherwise, if it can be."""
+        if not is_answerable(message.caller) or message.caller.pid.node == self._runtime.node:
+            drop_malformed(message)
+            return False
+        if self._runtime.spawns.admits(SYSTEM, message.caller.pid):
+            return True
+        reply(message.caller, Failed((NOT_EXPORTED, SYSTEM)))
+        return False
 
     def _answer(self, request: object) -> Any:
         match request:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import attrs
+
 from pydist.core.debugging import Hook, Statistics, SysEvent
 from pydist.gen.calls import Caller
-from pydist.message import Message, Request
+from pydist.message import UNSENT, Message, Request
 from pydist.terms import Pid, Reason
 
 
@@ -16,6 +18,8 @@ class System(Message, tag="$system"):
 
     caller: Caller
     request: Any
+    local: bool = attrs.field(default=False, eq=False, repr=False, metadata={UNSENT: True})
+    """It was sent on this node: what comes from another never is that, whatever it says."""
 
 
 class Status(Message, tag="$sys_status"):

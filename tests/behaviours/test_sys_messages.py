@@ -274,7 +274,9 @@ async def test_a_server_that_is_busy_does_not_answer_in_time() -> None:
 @in_process
 async def test_a_system_message_that_nobody_knows_is_answered() -> None:
     counter = await Counter.start()
-    answer: Any = await receive_response(begin_request(System, counter, Add(1), None))
+    answer: Any = await receive_response(
+        begin_request(lambda caller, asked: System(caller, asked, True), counter, Add(1), None)
+    )
     assert (answer, is_alive(counter)) == (Failed(("unknown_system_msg", Add(1))), True)
 
 
