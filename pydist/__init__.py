@@ -10,9 +10,12 @@ from pydist.applications import (
     stop_application,
     which_applications,
 )
+from pydist.core.discovery import Found
 from pydist.core.restart import AutoShutdown, Restart, Shutdown, Strategy
 from pydist.core.transition import After, At, Enter, EventTimeout, NamedTimeout, StateTimeout, Transition, Update
 from pydist.dead_letters import DeadLetter
+from pydist.discovery import Discovery, StaticDiscovery, TailnetTagDiscovery
+from pydist.dns_discovery import DnsDiscovery
 from pydist.dynamic_supervisor import DynamicSupervisor
 from pydist.errors import (
     AlreadyRegistered,
@@ -40,6 +43,7 @@ from pydist.errors import (
     PortMapperError,
     PydistError,
     StartError,
+    TailscaleError,
     TaskError,
     TaskMisused,
     TaskTimeout,
@@ -176,6 +180,8 @@ __all__ = [
     "Crash",
     "DeadLetter",
     "Died",
+    "Discovery",
+    "DnsDiscovery",
     "Down",
     "DynamicSupervisor",
     "EncodeError",
@@ -185,6 +191,7 @@ __all__ = [
     "Exit",
     "Exited",
     "ExportRefused",
+    "Found",
     "GenServer",
     "GenStatem",
     "Ignore",
@@ -233,9 +240,12 @@ __all__ = [
     "SpawnReply",
     "StartError",
     "StateTimeout",
+    "StaticDiscovery",
     "Stop",
     "Strategy",
     "Supervisor",
+    "TailnetTagDiscovery",
+    "TailscaleError",
     "Task",
     "TaskError",
     "TaskMisused",

@@ -113,6 +113,19 @@ class Cluster:
         NodeName.parse(node)
         self._perform(self._table.connect(node, self._clock()))
 
+    def keep(self, node: str, port: int | None = None) -> None:
+        """Dial `node`, which listens at `port`, until it is connected, and whenever it is lost. Raises BadNodeName."""
+        NodeName.parse(node)
+        self._ports.learn(node, port)
+        self._redial.keep(node, self._clock(), connected=node in self.up)
+        self._set_timer()
+
+    def forget(self, node: str) -> None:
+        """Keep it no longer; a connection that is there stays."""
+        self._ports.learn(node, None)
+        self._redial.forget(node)
+        self._set_timer()
+
     def reach(self, node: str) -> asyncio.Future[bool]:
         """Connect to `node`, and tell when it is done. Raises BadNodeName."""
         NodeName.parse(node)

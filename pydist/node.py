@@ -17,6 +17,8 @@ from pydist.cookie_jar import CookieJar
 from pydist.core.busy_wait import BUSY_WAIT
 from pydist.core.redial import AutoConnect
 from pydist.core.ticker import INTENSITY, NET_TICKTIME
+from pydist.discoverer import Discoverer
+from pydist.discovery import Discovery
 from pydist.env import Env, real_env
 from pydist.errors import Exit, NodeStartError
 from pydist.exports import Exports, policy_of
@@ -97,6 +99,8 @@ class Node:
             "$sys" stands for the system messages of `sys_messages`. By default all that is marked, and "$sys", for
             every node that holds the cookie.
         spawn_limit: processes that each other node may have running here at a time, of those it has started.
+        discovery: where to look for other nodes, which are dialled, and dialled again when they were lost: a
+            `StaticDiscovery`, `DnsDiscovery` or `TailnetTagDiscovery`.
         network, env: for tests: what carries the bytes, and where time and chance come from.
     """
 
@@ -127,6 +131,7 @@ class Node:
         pending_limit: int = PENDING_LIMIT,
         exports: Exports = None,
         spawn_limit: int = SPAWN_LIMIT,
+        discovery: Discovery | None = None,
         network: Network | None = None,
         env: Env | None = None,
     ) -> None:
@@ -161,6 +166,10 @@ class Node:
         self._ports = node_ports(
             epmd_port=epmd_port, peer_ports=peer_ports, port=port, hidden=self._hidden, entropy=self._env.entropy
         )
+        if discovery is not None and name is None:
+            raise NodeStartError("a node that is to discover others needs a name by which they know it: name@host")
+        self._discovery = discovery
+        self._discoverer: Discoverer | None = None
         self._runtime: Runtime | None = None
         self._cluster: Cluster | None = None
         self._listener: Listener | None = None
@@ -209,6 +218,8 @@ class Node:
         self._cluster = Cluster(self._runtime, settings, self._network, self._ports, redial)
         if self._nameless is not None:
             self._cluster.connect(self._nameless.by)
+        if self._discovery is not None:
+            self._discoverer = Discoverer(self.name, self._discovery, self._cluster, self._env)
         port = None if self._listener is None else self._listener.port
         log.info("node_started", node=self.name, port=port, creation=creation)
 
@@ -252,6 +263,9 @@ class Node:
         self._stopped = True
         if self._listener is not None:
             self._listener.close()
+        if self._discoverer is not None:
+            self._discoverer.close()
+            await self._discoverer.closed()
         self._ports.leave()
         await _shut_down(self._runtime, timeout)
         self._runtime.close()

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import TypedDict
 
 from pydist.core.redial import AutoConnect
+from pydist.discovery import Discovery
 from pydist.env import Env
 from pydist.exports import Exports
 from pydist.node_ports import PeerPorts
@@ -39,5 +40,6 @@ class NodeOptions(TypedDict, total=False):
     pending_limit: int
     exports: Exports
     spawn_limit: int
+    discovery: Discovery | None
     network: Network | None
     env: Env | None

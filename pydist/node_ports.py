@@ -35,6 +35,10 @@ class NodePorts(Protocol):
         """Wait until nothing of this goes on."""
         ...
 
+    def learn(self, node: str, port: int | None) -> None:
+        """A discovery says that a node listens at this port; None if it no longer does."""
+        ...
+
     async def find(self, name: NodeName, timeout: float) -> int:
         """The port of another node, within `timeout` seconds. Raises Unreachable, PortMapperError."""
         ...
@@ -97,6 +101,9 @@ class MappedPorts:
         if self._keeper is not None:
             await asyncio.wait([self._keeper])
 
+    def learn(self, node: str, port: int | None) -> None:
+        """The port mapper knows better."""
+
     async def find(self, name: NodeName, timeout: float) -> int:
         """Ask the port mapper of that node's host."""
         found = await epmd_client.lookup(name.short, name.host, self._epmd_port, timeout=timeout)
@@ -120,6 +127,7 @@ class FixedPorts:
 
     def __init__(self, ports: PeerPorts, entropy: Callable[[int], bytes]) -> None:
         self._ports = ports
+        self._learnt: dict[str, int] = {}
         self._entropy = entropy
 
     async def enter(self, name: NodeName, port: int) -> int:  # noqa: ARG002  # nobody wants to know
@@ -132,11 +140,18 @@ class FixedPorts:
     async def left(self) -> None:
         """Nothing goes on."""
 
+    def learn(self, node: str, port: int | None) -> None:
+        """For nodes whose port nobody has fixed."""
+        self._learnt.pop(node, None)
+        if port is not None:
+            self._learnt[node] = port
+
     async def find(self, name: NodeName, timeout: float) -> int:  # noqa: ARG002  # it takes no time
-        """The port that is fixed."""
+        """The port that is fixed for the node, or was discovered with it, or is that of all."""
+        learnt = self._learnt.get(str(name))
         if isinstance(self._ports, int):
-            return self._ports
-        port = self._ports.get(str(name))
+            return learnt or self._ports
+        port = self._ports.get(str(name), learnt)
         if port is None:
             raise Unreachable(f"{name} is not among the peer_ports of this node: add it there with its port")
         return port

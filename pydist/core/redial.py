@@ -46,6 +46,7 @@ class Redial:
         self._chance = chance
         self._auto_connect = auto_connect
         self._keep = dict.fromkeys(keep, 0.0)
+        self._always = frozenset(self._keep)
         self._due = dict(self._keep)
         """When those of `keep` are to be dialled that are not connected."""
         self._failures: dict[str, _Failure] = {}
@@ -78,6 +79,19 @@ class Redial:
     def left(self, node: str) -> None:
         """It was disconnected on purpose: it is not kept until it is connected again."""
         self._due.pop(node, None)
+
+    def keep(self, node: str, now: float, *, connected: bool) -> None:
+        """From now on it is to stay connected."""
+        if node not in self._keep:
+            self._keep[node] = now
+            if not connected:
+                self._due[node] = now
+
+    def forget(self, node: str) -> None:
+        """It is no longer to be kept, unless it was so from the beginning."""
+        if node not in self._always:
+            self._keep.pop(node, None)
+            self._due.pop(node, None)
 
     # -- what follows from it
 

@@ -66,6 +66,10 @@ class Tailnet:
     health: tuple[str, ...] = ()
     """What tailscaled complains about."""
 
+    def short_name(self, machine: Machine) -> str:
+        """Its label, which is a name here; the long name of a machine of another tailnet."""
+        return machine.label if machine.name == f"{machine.label}.{self.suffix}" else machine.name
+
 
 @attrs.frozen
 class Caller:

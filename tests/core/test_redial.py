@@ -112,3 +112,26 @@ def test_an_auto_connect_that_there_is_not_is_refused() -> None:
     wrong: Any = "often"
     with pytest.raises(ValueError, match="auto_connect is one of always, once, never, not 'often'"):
         Redial(lambda: 0.0, auto_connect=wrong)
+
+
+def test_a_node_that_is_kept_from_now_on_is_due_at_once_and_after_a_loss_until_it_is_forgotten() -> None:
+    redial = Redial(lambda: 0.0, auto_connect="never")
+    redial.keep("a@h", 5.0, connected=False)
+    redial.keep("b@h", 5.0, connected=True)
+    assert redial.due(5.0, []) == ["a@h"]
+    redial.reached("a@h")
+    redial.lost("a@h", 6.0)
+    redial.lost("b@h", 6.0)
+    assert redial.due(7.0, []) == ["a@h", "b@h"]
+    redial.forget("a@h")
+    redial.forget("nobody@h")
+    assert redial.due(7.0, []) == ["b@h"]
+    redial.lost("a@h", 8.0)
+    assert redial.due(9.0, []) == ["b@h"]
+
+
+def test_a_node_that_is_kept_from_the_beginning_is_never_forgotten() -> None:
+    redial = Redial(lambda: 0.0, keep=["a@h"])
+    redial.keep("a@h", 1.0, connected=False)
+    redial.forget("a@h")
+    assert redial.due(1.0, []) == ["a@h"]
