@@ -141,6 +141,7 @@ from pydist.terms import (
     Timeout,
     is_pid,
 )
+from pydist.underlay.tailscale import TailscaleUnderlay
 
 __all__ = [
     "KILL",
@@ -246,6 +247,7 @@ __all__ = [
     "Supervisor",
     "TailnetTagDiscovery",
     "TailscaleError",
+    "TailscaleUnderlay",
     "Task",
     "TaskError",
     "TaskMisused",

@@ -53,8 +53,10 @@ class LocalApi:
         except DecodeError as error:
             raise self._nonsense(question, error) from error
 
-    async def whois(self, host: str, port: int) -> Caller | None:
+    async def whois(self, host: str, port: int = 0) -> Caller | None:
         """Who has opened the connection from `host`:`port`; None if that is no machine of the tailnet.
+
+        The port says something only where tailscaled has no network interface, and connections come from 127.0.0.1.
 
         Raises:
             TailscaleError: as `status` does.

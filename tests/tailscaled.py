@@ -90,6 +90,7 @@ class Tailscaled:
     peers: list[FakeMachine] = attrs.field(factory=list[FakeMachine])
     state: str = "Running"
     health: list[str] = attrs.field(factory=list[str])
+    tun: bool = True
     answer: Callable[[asyncio.StreamWriter], object] | None = None
     """Does something else than to answer; what it returns is awaited if it can be. See `manners` below."""
     asked: list[str] = attrs.field(factory=list[str])
@@ -100,7 +101,7 @@ class Tailscaled:
         known = {f"nodekey:{peer.name}": peer.as_peer() for peer in self.peers}
         return {
             "Version": "1.96.0",
-            "TUN": True,
+            "TUN": self.tun,
             "BackendState": self.state,
             "HaveNodeKey": up,
             "AuthURL": "https://login.example.com/a/1234" if self.state == "NeedsLogin" else "",

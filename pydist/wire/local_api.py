@@ -65,6 +65,8 @@ class Tailnet:
     peers: tuple[Machine, ...] = ()
     health: tuple[str, ...] = ()
     """What tailscaled complains about."""
+    tun: bool = True
+    """Whether there is a network interface; without one no program can listen at the addresses."""
 
     def short_name(self, machine: Machine) -> str:
         """Its label, which is a name here; the long name of a machine of another tailnet."""
@@ -98,6 +100,7 @@ def decode_status(body: bytes) -> Tailnet:
         _name(suffix),
         tuple(_readable(_object(status.get("Peer"), "Peer").values())),
         tuple(filter(None, map(_text, _list(status.get("Health"))))),
+        status.get("TUN") is not False,
     )
 
 
