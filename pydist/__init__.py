@@ -141,7 +141,10 @@ from pydist.terms import (
     Timeout,
     is_pid,
 )
+from pydist.underlay import Member, Underlay
+from pydist.underlay.loopback import LoopbackUnderlay
 from pydist.underlay.tailscale import TailscaleUnderlay
+from pydist.underlay.wireguard import WireGuardUnderlay
 
 __all__ = [
     "KILL",
@@ -200,6 +203,8 @@ __all__ = [
     "Internal",
     "LongMessageQueue",
     "LongSchedule",
+    "LoopbackUnderlay",
+    "Member",
     "Message",
     "Name",
     "NameTaken",
@@ -257,10 +262,12 @@ __all__ = [
     "TaskTimeout",
     "Timeout",
     "Transition",
+    "Underlay",
     "UnknownName",
     "Unregistered",
     "Update",
     "Via",
+    "WireGuardUnderlay",
     "abcast",
     "alias",
     "async_dist",

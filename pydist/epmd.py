@@ -15,8 +15,9 @@ import signal
 import socket
 import sys
 import syslog
+import time
 from collections.abc import Sequence
-from typing import TextIO, cast
+from typing import Final, TextIO, cast
 
 import structlog
 
@@ -24,10 +25,16 @@ from pydist import epmd_client
 from pydist.core.portmap import PACKET_TIMEOUT, Rules
 from pydist.core.registrations import REMEMBERED
 from pydist.epmd_server import Server
-from pydist.epmd_sockets import allow_many_files, listen, systemd_offers, systemd_sockets, tell_systemd
+from pydist.epmd_sockets import allow_many_files, listen, listen_also, systemd_offers, systemd_sockets, tell_systemd
 from pydist.errors import PortMapperError, PydistError
+from pydist.own_log import log
+from pydist.underlay import Underlay
+from pydist.underlay.border import Border
+from pydist.underlay.named import underlay_named
 
 REMEMBERED_IN_DEBUG = 5
+RETRY: Final = 2.0
+"""Seconds until another try to listen at an address that can't be bound yet."""
 
 
 async def serve(server: Server) -> None:
@@ -51,7 +58,13 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("-port", "--port", type=_port, metavar="N", help="listen on this port, or ask there (default: 4369)")
     add("-address", "--address", metavar="LIST", help="listen on these IP addresses too, not on loopback alone")
-    add("--allow-any-address", action="store_true", help="take 0.0.0.0 and :: for addresses")
+    add("--allow-any-address", action="store_true", help="take 0.0.0.0, :: and public ones for addresses")
+    add(
+        "--underlay",
+        metavar="NAME",
+        help="listen at this host's addresses there too, and take connections from there alone: wireguard:wg0, "
+        "wireguard, tailscale or loopback",
+    )
     add(
         "-systemd",
         "--systemd",
@@ -121,7 +134,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.names or options.dump or options.kill or options.stop is not None:
             return _ask(options)
-        sockets = _sockets(options)
+        underlay = None if options.underlay is None else underlay_named(options.underlay)
+        sockets = _sockets(options, underlay)
     except PydistError as error:
         _say(f"pydist.epmd: {error}", sys.stderr)
         return 1
@@ -129,11 +143,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.daemon:
         _detach()
         _log_to(cast(TextIO, _Syslog()), options.debug)
-    asyncio.run(_serve(sockets, options))
+    asyncio.run(_serve(sockets, options, underlay))
     return 0
 
 
-async def _serve(sockets: Sequence[socket.socket], options: argparse.Namespace) -> None:
+async def _serve(sockets: Sequence[socket.socket], options: argparse.Namespace, underlay: Underlay | None) -> None:
     rules = Rules(
         packet_timeout=options.packet_timeout,
         relaxed=options.relaxed_command_check or "ERL_EPMD_RELAXED_COMMAND_CHECK" in os.environ,
@@ -145,20 +159,53 @@ async def _serve(sockets: Sequence[socket.socket], options: argparse.Namespace) 
         delay_accept=options.delay_accept,
         delay_write=options.delay_write,
         debug=options.debug,
+        border=None if underlay is None else Border(underlay, time.monotonic),
     )
+    follower = None if underlay is None else asyncio.create_task(_follow(server, underlay))
     await serve(server)
+    if follower is not None:
+        follower.cancel()
 
 
-def _sockets(options: argparse.Namespace) -> list[socket.socket]:
+async def _follow(server: Server, underlay: Underlay) -> None:
+    """Listen where the underlay's addresses are."""
+    known = underlay.addresses()
+    while True:
+        now = await underlay.changed(known)
+        log.warning("underlay_changed", underlay=underlay.spec, before=list(known), now=list(now))
+        for address in set(known) - set(now):
+            server.leave(address)
+        known = tuple([address for address in now if address in known or await _listens(server, address)])
+        if known != now:
+            await asyncio.sleep(RETRY)
+
+
+async def _listens(server: Server, address: str) -> bool:
+    try:
+        await server.listen_at(listen_also(address, server.port))
+    except PydistError as error:
+        log.error("underlay_not_listened_at", address=address, reason=str(error), retry_delay=RETRY)
+        return False
+    return True
+
+
+def _sockets(options: argparse.Namespace, underlay: Underlay | None) -> list[socket.socket]:
     if options.systemd or systemd_offers(os.environ):
-        if options.port is not None or options.address is not None:
+        if options.port is not None or options.address is not None or underlay is not None:
             raise PortMapperError(
-                "systemd gives the sockets, so -port and -address choose nothing: name them in the socket unit, and "
-                "leave the options out"
+                "systemd gives the sockets, so -port, --underlay and -address choose nothing: name them in the socket "
+                "unit, and leave the options out"
             )
         return systemd_sockets(os.environ)
     addresses: str = options.address if options.address is not None else os.environ.get("ERL_EPMD_ADDRESS", "")
-    return listen(addresses.replace(",", " ").split(), _port_of(options), allow_any=options.allow_any_address)
+    named = addresses.replace(",", " ").split()
+    if underlay is not None:
+        named += asyncio.run(_ready(underlay))
+    return listen(named, _port_of(options), allow_any=options.allow_any_address)
+
+
+async def _ready(underlay: Underlay) -> tuple[str, ...]:
+    return await underlay.ready()
 
 
 def _port_of(options: argparse.Namespace) -> int:

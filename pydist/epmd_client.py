@@ -204,10 +204,11 @@ async def stop(name: str, host: str = HOST, epmd_port: int = DEFAULT_PORT) -> bo
     return answer == b"STOPPED"
 
 
-async def ensure_running(host: str = HOST, port: int = DEFAULT_PORT) -> bool:
+async def ensure_running(host: str = HOST, port: int = DEFAULT_PORT, underlay: str | None = None) -> bool:
     """Start a port mapper, detached, if none answers at this loopback address; True if one was started.
 
-    As `erl` does. Two nodes may do this at once: one of their port mappers gets the port, and both nodes use it.
+    As `erl` does. Two nodes may do this at once: one of their port mappers gets the port, and both nodes use it. It
+    listens in `underlay`, too, if that is given.
 
     Raises:
         PortMapperError: none answers and none could be started, or the host is another machine, or what answers is
@@ -222,7 +223,7 @@ async def ensure_running(host: str = HOST, port: int = DEFAULT_PORT) -> bool:
         return False
     complaint = ""
     for _ in range(START_TRIES):
-        complaint = await _start(port)
+        complaint = await _start(port, underlay)
         with contextlib.suppress(NoPortMapper):
             await _greet(host, port)
             log.info("port_mapper_started" if not complaint else "port_mapper_found", port=port)
@@ -237,22 +238,23 @@ async def _greet(host: str, port: int) -> None:
     await lookup("anybody", host, port)
 
 
-async def _start(port: int) -> str:
+async def _start(port: int, underlay: str | None) -> str:
     """Start `python -m pydist.epmd -daemon`, which listens when its starter ends; what it complained of, if it did."""
     try:
-        done = await asyncio.to_thread(_run_daemon, port)
+        done = await asyncio.to_thread(_run_daemon, port, underlay)
     except subprocess.TimeoutExpired:
         return f"it did not come up within {START_TIMEOUT:.0f} s"
     return done.stderr.decode(errors="replace").strip() if done.returncode else ""
 
 
-def _run_daemon(port: int) -> subprocess.CompletedProcess[bytes]:
+def _run_daemon(port: int, underlay: str | None) -> subprocess.CompletedProcess[bytes]:
     """Wait until the port mapper has detached itself.
 
     Not with asyncio's subprocess: uvloop's lets the pipe into the daemon a second time, and so never sees its end.
     """
+    where = [] if underlay is None else ["--underlay", underlay]
     return subprocess.run(
-        [sys.executable, "-m", "pydist.epmd", "-daemon", "-port", str(port)],
+        [sys.executable, "-m", "pydist.epmd", "-daemon", "-port", str(port), *where],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

@@ -24,6 +24,7 @@ from pydist.core.portmap import (
 from pydist.env import Env, real_env
 from pydist.epmd_sockets import BACKLOG
 from pydist.own_log import log
+from pydist.underlay.border import Border
 
 TAKEN_AT_ONCE: Final = 32
 """Connections that are taken before those that came earlier are heard: few, so that they are not crowded out."""
@@ -41,6 +42,7 @@ class Server:
         delay_accept: seconds before a connection is listened to, and
         delay_write: seconds before an answer is written: for tests of those who wait for a busy port mapper.
         debug: 1 logs each request, 2 also each connection and all bytes.
+        border: whose connections are taken, beside those of this host. All others are closed, with no byte read.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class Server:
         delay_accept: float = 0.0,
         delay_write: float = 0.0,
         debug: int = 0,
+        border: Border | None = None,
     ) -> None:
         self.env: Final = env or real_env()
         self.port: Final[int] = sockets[0].getsockname()[1]
@@ -62,29 +65,40 @@ class Server:
         self.killed: Final = asyncio.Event()
         """Set when a client has asked the port mapper to end."""
         self.connections: Final[dict[Visitor, _Connection]] = {}
+        self.border: Final = border
         self._sockets = sockets
-        self._listeners: list[asyncio.Server] = []
+        self._listeners: dict[str, asyncio.Server] = {}
         self._untaken: dict[_Connection, int] = {}
         self._news = LogAllowance()
         self._refusals = LogAllowance()
 
     async def start(self) -> None:
         """Take connections from now on."""
-        loop = asyncio.get_running_loop()
         for sock in self._sockets:
-            listener = await loop.create_server(lambda: _Connection(self), sock=sock, backlog=TAKEN_AT_ONCE)
-            sock.listen(BACKLOG)  # asyncio's `backlog` is also how many it takes at once
-            self._listeners.append(listener)
+            await self.listen_at(sock)
         addresses = ",".join(sock.getsockname()[0] for sock in self._sockets)
         log.info("port_mapper_listening", port=self.port, addresses=addresses, max_names=self.portmap.rules.max_names)
 
+    async def listen_at(self, sock: socket.socket) -> None:
+        """Take connections at one more address."""
+        loop = asyncio.get_running_loop()
+        listener = await loop.create_server(lambda: _Connection(self), sock=sock, backlog=TAKEN_AT_ONCE)
+        sock.listen(BACKLOG)  # asyncio's `backlog` is also how many it takes at once
+        self._listeners[sock.getsockname()[0]] = listener
+
+    def leave(self, address: str) -> None:
+        """Take no more connections at an address, if it did."""
+        listener = self._listeners.pop(address, None)
+        if listener is not None:
+            listener.close()
+
     async def stop(self) -> None:
         """Close everything; all nodes lose their registration."""
-        for listener in self._listeners:
+        for listener in self._listeners.values():
             listener.close()
         for connection in list(self.connections.values()):
             connection.cut()
-        for listener in self._listeners:
+        for listener in self._listeners.values():
             await listener.wait_closed()
 
     def report(self, event: Event, peer: str) -> None:
@@ -131,10 +145,20 @@ class _Connection(asyncio.Protocol):
 
     def __init__(self, server: Server) -> None:
         self._server = server
+        self._admitted = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._peer, local = _ends(transport)
+        border = self._server.border
+        self._admitted = local or border is None or border.admits(self._peer.rpartition(":")[0])
+        if self._admitted:
+            self._begin(local=local)
+        else:
+            self.cut()
+
+    def _begin(self, *, local: bool) -> None:
+        transport = self._transport
         server, loop, now = self._server, asyncio.get_running_loop(), self._server.env.clock()
         self._visitor = server.portmap.open(now, local=local, descriptor=transport.get_extra_info("socket").fileno())
         server.connections[self._visitor] = self
@@ -159,6 +183,8 @@ class _Connection(asyncio.Protocol):
         return True  # `_perform` closes it, and an answer may be on its way
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # as asyncio calls it
+        if not self._admitted:
+            return
         self._timer.cancel()
         if self._delayed is not None:
             self._delayed.cancel()

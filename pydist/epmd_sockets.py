@@ -11,6 +11,7 @@ from collections.abc import MutableMapping, Sequence
 from contextlib import ExitStack
 from typing import Final
 
+from pydist.core.addresses import kind_of
 from pydist.errors import PortInUse, PortMapperError, PydistError
 
 BACKLOG: Final = 1024
@@ -35,11 +36,12 @@ def listen(addresses: Sequence[str], port: int, *, allow_any: bool = False) -> l
     Args:
         addresses: further IP addresses of this host.
         port: the same for all; 0 takes a free one.
-        allow_any: take `0.0.0.0` and `::` too, which open the port mapper to every network that the host is on.
+        allow_any: take public addresses, and `0.0.0.0` and `::`, which open the port mapper to every network that the
+            host is on.
 
     Raises:
         PortInUse: another program listens on the port.
-        PortMapperError: an address is none of this host's, or means all of them without `allow_any`.
+        PortMapperError: an address is none of this host's, or is public or means all of them without `allow_any`.
     """
     named = [_checked(address, allow_any=allow_any) for address in addresses]
     always = [own for own, any_address in (("127.0.0.1", "0.0.0.0"), ("::1", "::")) if any_address not in named]  # noqa: S104  # compared, not bound
@@ -70,6 +72,11 @@ def _checked(address: str, *, allow_any: bool) -> str:
             f"{address} would open the port mapper to every network that this host is on: name the addresses it is to "
             "listen on, or add --allow-any-address where a firewall stands before it"
         )
+    if kind_of(parsed) == "public" and not allow_any:
+        raise PortMapperError(
+            f"{address} is a public address, and anybody could ask there: name an address of a private network, or add "
+            "--allow-any-address where a firewall stands before it"
+        )
     return str(parsed)
 
 
@@ -86,6 +93,14 @@ def _bind(address: str, port: int) -> socket.socket:
         sock.close()
         raise
     return sock
+
+
+def listen_also(address: str, port: int) -> socket.socket:
+    """A socket that listens at one more address. Raises PortInUse, PortMapperError."""
+    try:
+        return _bind(address, port)
+    except OSError as error:
+        raise _bind_error(address, port, error) from error
 
 
 def _bind_error(address: str, port: int, error: OSError) -> PydistError:

@@ -34,6 +34,9 @@ from pydist.runtime import LOCAL_NODE, Runtime, begin
 from pydist.terms import NODE, SHUTDOWN, Destination, NodeName, Pid
 from pydist.transport import Listener, Network
 from pydist.transport.tcp import TcpNetwork
+from pydist.underlay import Underlay
+from pydist.underlay.border import Border
+from pydist.underlay.network import UnderlayNetwork
 from pydist.wire.fragments import MESSAGE_LIMIT
 from pydist.wire.handshake import Identity
 
@@ -82,6 +85,9 @@ class Node:
             that the nodes that are connected are connected with each other, all of them. Nodes that do not want it, and
             hidden ones, are left alone. Switch it off where nodes are on purpose connected with some others only.
         allow_public: listen at a public address, or at all addresses. pydist does not encrypt: think twice.
+        underlay: the network to listen on, at all its addresses, and to dial on, whatever else this host is on; see
+            docs/topics/underlay.md. A connection from another network is closed before a byte of it is read. The start
+            waits for the underlay; later the node follows its addresses, and stays while it is away.
         message_limit: bytes of the largest message to or from another node, about; the same on all nodes of a cluster.
         compress: send messages of more than 64 KiB compressed (zlib), where that makes them smaller. It takes the time
             of the event loop, here and there: some 10 ms for each MiB. For links that are slower than that.
@@ -123,6 +129,7 @@ class Node:
         keep_connected: Iterable[str] = (),
         prevent_overlapping_partitions: bool = True,
         allow_public: bool = False,
+        underlay: Underlay | None = None,
         message_limit: int = MESSAGE_LIMIT,
         compress: bool = False,
         long_schedule: float | None = None,
@@ -159,12 +166,18 @@ class Node:
             prevent_overlapping_partitions=prevent_overlapping_partitions,
         )
         self._busy_wait = _busy_wait(busy_wait, network)
-        self._network = TcpNetwork(allow_public=allow_public) if network is None else network
         self._env = real_env() if env is None else env
+        self._underlay = underlay
+        self._network = _network(network, underlay, self._env, allow_public=allow_public)
         self._cookies = CookieJar(cookie, cookies, cookie_file, self._env.entropy)
         self._hidden = hidden or self._nameless is not None
         self._ports = node_ports(
-            epmd_port=epmd_port, peer_ports=peer_ports, port=port, hidden=self._hidden, entropy=self._env.entropy
+            epmd_port=epmd_port,
+            peer_ports=peer_ports,
+            port=port,
+            hidden=self._hidden,
+            entropy=self._env.entropy,
+            underlay=underlay,
         )
         if discovery is not None and name is None:
             raise NodeStartError("a node that is to discover others needs a name by which they know it: name@host")
@@ -226,6 +239,8 @@ class Node:
     async def _get_name(self, nameless: Nameless) -> int:
         """From another node, and with it the creation."""
         self._cookies.open()
+        if self._underlay is not None:
+            await self._underlay.ready()
         given = await nameless.ask(self._cookies(), self._env, self._network, self._ports)
         self._name = NodeName.parse(given.node)
         return given.creation
@@ -342,6 +357,13 @@ class Node:
         if self._stopped:
             raise NodeStartError(f"the node {self.name} is not running: it has been stopped")
         return self._runtime
+
+
+def _network(network: Network | None, underlay: Underlay | None, env: Env, *, allow_public: bool) -> Network:
+    if underlay is None:
+        return TcpNetwork(allow_public=allow_public) if network is None else network
+    border = Border(underlay, env.clock)
+    return UnderlayNetwork(TcpNetwork(allow_public, border) if network is None else network, border)
 
 
 def _busy_wait(asked: float | None, network: Network | None) -> float:

@@ -12,6 +12,7 @@ from pydist.env import Env
 from pydist.exports import Exports
 from pydist.node_ports import PeerPorts
 from pydist.transport import Network
+from pydist.underlay import Underlay
 
 
 class NodeOptions(TypedDict, total=False):
@@ -32,6 +33,7 @@ class NodeOptions(TypedDict, total=False):
     keep_connected: Iterable[str]
     prevent_overlapping_partitions: bool
     allow_public: bool
+    underlay: Underlay | None
     message_limit: int
     compress: bool
     long_schedule: float | None

@@ -12,6 +12,8 @@ from pydist.core.registrations import wide_creation
 from pydist.errors import BadNodeName, NodeStartError, Unreachable
 from pydist.own_log import log
 from pydist.terms import NodeName
+from pydist.underlay import Underlay
+from pydist.underlay.network import within_time
 
 PeerPorts: TypeAlias = int | Mapping[str, int]
 """The port at which all nodes of a cluster listen, or that of each by its name."""
@@ -50,10 +52,12 @@ class MappedPorts:
     Args:
         epmd_port: where it listens, on all hosts of the cluster.
         hidden: the node registers as one that is no regular member.
+        underlay: where the port mappers of other hosts are asked, and where one that is started here listens.
     """
 
-    def __init__(self, epmd_port: int, *, hidden: bool = False) -> None:
+    def __init__(self, epmd_port: int, *, hidden: bool = False, underlay: Underlay | None = None) -> None:
         self._hidden = hidden
+        self._underlay = underlay
         self.retry_delay = RETRY_DELAY
         self._epmd_port = epmd_port
         self._registration: epmd_client.Registration | None = None
@@ -62,7 +66,8 @@ class MappedPorts:
     async def enter(self, name: NodeName, port: int) -> int:
         """Register, for as long as the node lives."""
         # With the port mapper of this machine, whatever address the node is found at; as `erl` does.
-        await epmd_client.ensure_running(port=self._epmd_port)
+        underlay = None if self._underlay is None else self._underlay.spec
+        await epmd_client.ensure_running(port=self._epmd_port, underlay=underlay)
         registration = await self._register(name.short, port)
         self._registration = registration
         self._keeper = asyncio.create_task(self._stay_registered(name, registration))
@@ -106,9 +111,10 @@ class MappedPorts:
 
     async def find(self, name: NodeName, timeout: float) -> int:
         """Ask the port mapper of that node's host."""
-        found = await epmd_client.lookup(name.short, name.host, self._epmd_port, timeout=timeout)
+        host = name.host if self._underlay is None else await within_time(self._underlay, name.host, timeout)
+        found = await epmd_client.lookup(name.short, host, self._epmd_port, timeout=timeout)
         if found is None:
-            raise Unreachable(f"the port mapper at {name.host} knows no node {name.short!r}")
+            raise Unreachable(f"the port mapper at {host} knows no node {name.short!r}")
         if not epmd_client.is_pydist(found):
             raise Unreachable(f"{name} is no pydist node")
         return found.port
@@ -164,6 +170,7 @@ def node_ports(
     port: int,
     hidden: bool = False,
     entropy: Callable[[int], bytes],
+    underlay: Underlay | None = None,
 ) -> NodePorts:
     """What fits the options of a node.
 
@@ -176,7 +183,8 @@ def node_ports(
     if epmd_port is not None:
         _check_port(epmd_port, "epmd_port")
     if peer_ports is None:
-        return MappedPorts(epmd_client.default_port() if epmd_port is None else epmd_port, hidden=hidden)
+        asked = epmd_client.default_port() if epmd_port is None else epmd_port
+        return MappedPorts(asked, hidden=hidden, underlay=underlay)
     if epmd_port is not None:
         raise NodeStartError("with peer_ports a node needs no port mapper, so epmd_port says nothing: leave one out")
     if port == 0:

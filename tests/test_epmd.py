@@ -69,7 +69,7 @@ def test_without_sockets_from_systemd_the_option_is_an_error(capsys: pytest.Capt
 
 def test_who_gets_sockets_from_systemd_chooses_no_port(capsys: pytest.CaptureFixture[str]) -> None:
     assert epmd.main(["-systemd", "-port", "4369"]) == 1
-    assert "-port and -address choose nothing: name them in the socket unit" in capsys.readouterr().err
+    assert "-port, --underlay and -address choose nothing: name them in the socket unit" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("arguments", [["-names"], ["-dump"], ["-kill"], ["-stop", "a"]])

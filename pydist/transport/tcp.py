@@ -10,11 +10,11 @@ import asyncio
 import errno
 import socket
 from collections.abc import Callable
-from ipaddress import ip_address
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import attrs
 
+from pydist.core.addresses import kind_of, parse_address
 from pydist.errors import NodeStartError, PortInUse, Unreachable
 from pydist.own_log import log
 from pydist.transport import Listener, P
@@ -39,15 +39,34 @@ UNSENT: Final = 128 * 1024
 """Bytes that the system takes from a writer before it can send them."""
 
 
+class Guard(Protocol):
+    """Knows who may connect; see :class:`pydist.underlay.border.Border`."""
+
+    def admits(self, address: str, /) -> bool:
+        """Whether to take a connection from there. Those that are not taken are closed, with no byte read."""
+        ...
+
+    def source_for(self, address: str, /) -> str | None:
+        """From which own address to dial; None leaves it to the system."""
+        ...
+
+    def crossing(self, transport: asyncio.BaseTransport, /) -> None:
+        """A connection has been taken or made."""
+        ...
+
+
 class TcpListener:
     """A bound TCP socket. The loop's own servers take as many connections in one turn as are there."""
 
-    def __init__(self, bound: socket.socket, protocol_factory: Callable[[], asyncio.Protocol]) -> None:
+    def __init__(
+        self, bound: socket.socket, protocol_factory: Callable[[], asyncio.Protocol], guard: Guard | None = None
+    ) -> None:
         name = bound.getsockname()
         self.host: str = name[0]
         self.port: int = name[1]
         self._socket = bound
         self._protocol_factory = protocol_factory
+        self._guard = guard
         self._loop = asyncio.get_running_loop()
         self._arriving: set[asyncio.Task[None]] = set()
         self._rest: asyncio.TimerHandle | None = None
@@ -71,7 +90,7 @@ class TcpListener:
     def _take(self) -> None:
         for _ in range(TAKEN_AT_ONCE):
             try:
-                connection, _ = self._socket.accept()
+                connection, peer = self._socket.accept()
             except BlockingIOError:
                 return
             except (InterruptedError, ConnectionAbortedError):
@@ -80,6 +99,9 @@ class TcpListener:
                 self._pause(error)
                 return
             self._said = False
+            if self._guard is not None and not self._guard.admits(peer[0]):
+                connection.close()
+                continue
             connection.setblocking(False)
             task = self._loop.create_task(self._arrive(connection))
             self._arriving.add(task)
@@ -87,9 +109,12 @@ class TcpListener:
 
     async def _arrive(self, connection: socket.socket) -> None:
         try:
-            await self._loop.connect_accepted_socket(self._protocol_factory, connection)
+            transport, _ = await self._loop.connect_accepted_socket(self._protocol_factory, connection)
         except OSError:  # it is gone already
             connection.close()
+            return
+        if self._guard is not None:
+            self._guard.crossing(transport)
 
     def _pause(self, error: OSError) -> None:
         """Out of file descriptors, most likely. Those who come wait meanwhile, as far as the system keeps them."""
@@ -102,25 +127,31 @@ class TcpListener:
 
 @attrs.frozen
 class TcpNetwork:
-    """TCP. `allow_public` permits to listen at a public address, or at every address at once."""
+    """TCP. `allow_public` permits to listen at a public address, or at all addresses; `guard` says who may connect."""
 
     allow_public: bool = False
+    guard: Guard | None = None
 
     async def listen(self, protocol_factory: Callable[[], asyncio.Protocol], host: str, port: int) -> Listener:
         """Take connections at `host`:`port`; see :class:`pydist.transport.Network`."""
         family, address = await self._resolve(host, port)
-        return TcpListener(_bind(family, address), protocol_factory)
+        return TcpListener(_bind(family, address), protocol_factory, self.guard)
 
     async def dial(self, protocol_factory: Callable[[], P], host: str, port: int, timeout: float) -> P:
         """Connect to `host`:`port`; see :class:`pydist.transport.Network`."""
+        source = None if self.guard is None else self.guard.source_for(host)
         try:
             async with asyncio.timeout(timeout):
-                transport, protocol = await asyncio.get_running_loop().create_connection(protocol_factory, host, port)
+                transport, protocol = await asyncio.get_running_loop().create_connection(
+                    protocol_factory, host, port, local_addr=None if source is None else (source, 0)
+                )
         except TimeoutError:
             raise Unreachable(f"{host}:{port} did not take the connection within {timeout:g} s") from None
         except OSError as error:
             raise Unreachable(f"no connection to {host}:{port}: {error.strerror or error}") from error
         _tune(transport.get_extra_info("socket"))
+        if self.guard is not None:
+            self.guard.crossing(transport)
         return protocol
 
     async def _resolve(self, host: str, port: int) -> tuple[int, Any]:
@@ -130,9 +161,10 @@ class TcpNetwork:
         except (OSError, UnicodeError) as error:  # UnicodeError: what can be no host's name
             raise NodeStartError(f"can't listen at {host}:{port}: {error}") from error
         family, _, _, _, address = found[0]
-        ip = ip_address(address[0])
-        if (ip.is_unspecified or ip.is_global) and not self.allow_public:
-            means = "means every address of this machine" if ip.is_unspecified else "is a public address"
+        ip = parse_address(str(address[0]))
+        kind = "any" if ip is None else kind_of(ip)
+        if kind in {"any", "public"} and not self.allow_public:
+            means = "means every address of this machine" if kind == "any" else "is a public address"
             raise NodeStartError(
                 f"{host or '(nothing)'} {means}, and pydist does not encrypt: listen at "
                 "the address of a WireGuard or Tailscale interface or at 127.0.0.1, or allow it with allow_public=True"

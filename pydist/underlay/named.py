@@ -1,0 +1,27 @@
+"""Underlays by name, as a command line has them."""
+
+from __future__ import annotations
+
+from pydist.errors import NodeStartError
+from pydist.underlay import Underlay
+from pydist.underlay.loopback import LoopbackUnderlay
+from pydist.underlay.tailscale import TailscaleUnderlay
+from pydist.underlay.wireguard import WireGuardUnderlay
+
+
+def underlay_named(spec: str) -> Underlay:
+    """`loopback`, `tailscale`, `wireguard` for the first interface that there is, or `wireguard:wg0`.
+
+    Raises:
+        NodeStartError: there is no such underlay.
+    """
+    kind, colon, interface = spec.partition(":")
+    match kind, interface:
+        case "loopback", "" if not colon:
+            return LoopbackUnderlay()
+        case "tailscale", "" if not colon:
+            return TailscaleUnderlay()
+        case "wireguard", _ if interface or not colon:
+            return WireGuardUnderlay(interface or None)
+        case _:
+            raise NodeStartError(f"{spec!r} is no underlay: there are loopback, tailscale, wireguard and wireguard:INTERFACE")
