@@ -131,7 +131,11 @@ class WireGuardUnderlay:
         return self._members.get(key, Member(key))
 
     def _look(self, *, strict: bool = False) -> tuple[str, ...]:
-        there = sorted(self._interfaces.read(), key=lambda each: each.name)
+        try:
+            there = sorted(self._interfaces.read(), key=lambda each: each.name)
+        except OSError as error:  # Linux has not answered in time; it is asked again soon
+            log.warning("interfaces_not_read", underlay=self.spec, reason=str(error))
+            return self.addresses()
         if self._wanted is None:
             self._now = next((each for each in there if each.is_wireguard), None)
             return self.addresses()

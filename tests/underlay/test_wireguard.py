@@ -138,6 +138,31 @@ def test_an_address_is_of_the_underlay_if_it_is_its_own_or_the_way_to_it_leads_t
     assert [each for each in [*inside, *outside] if underlay.contains(each)] == inside
 
 
+def test_a_look_that_fails_is_logged_and_changes_nothing(logs: list[EventDict]) -> None:
+    class Failing(Fake):
+        failing = False
+
+        def read(self) -> list[Interface]:
+            if self.failing:
+                self.failing = False
+                raise TimeoutError("timed out")
+            return super().read()
+
+    fake = Failing(wg("10.0.0.2/24"))
+    underlay = underlay_of(fake)
+
+    async def main() -> tuple[str, ...]:
+        known = await underlay.ready()
+        fake.failing = True
+        coming = asyncio.create_task(appears_after(fake, 5.0, wg("10.0.0.3/24")))
+        changed = await underlay.changed(known)
+        await coming
+        return changed
+
+    assert in_virtual_time(main()) == ("10.0.0.3",)
+    assert [(line["event"], line["reason"]) for line in logs] == [("interfaces_not_read", "timed out")]
+
+
 def test_names_are_resolved_within_the_underlay_alone() -> None:
     fake = Fake(wg("10.0.0.2/24"), ETH)
     fake.routes = {"10.0.0.3": "10.0.0.2", "192.168.1.9": "192.168.1.2"}
