@@ -24,4 +24,6 @@ def underlay_named(spec: str) -> Underlay:
         case "wireguard", _ if interface or not colon:
             return WireGuardUnderlay(interface or None)
         case _:
-            raise NodeStartError(f"{spec!r} is no underlay: there are loopback, tailscale, wireguard and wireguard:INTERFACE")
+            raise NodeStartError(
+                f"{spec!r} is no underlay: there are loopback, tailscale, wireguard and wireguard:INTERFACE"
+            )

@@ -69,4 +69,7 @@ def test_a_public_address_is_refused_without_the_flag(address: str) -> None:
 
 def test_an_underlay_that_is_none_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--underlay", "ethernet"]) == 1
-    assert "'ethernet' is no underlay: there are loopback, tailscale, wireguard and wireguard:INTERFACE" in capsys.readouterr().err
+    assert (
+        "'ethernet' is no underlay: there are loopback, tailscale, wireguard and wireguard:INTERFACE"
+        in capsys.readouterr().err
+    )

@@ -214,7 +214,7 @@ def test_the_interfaces_of_this_host_are_read_and_loopback_is_no_wireguard() -> 
 
 
 def test_underlays_have_names_for_the_command_line() -> None:
-    names = ["loopback", "wireguard", "wireguard:wg0"]
+    names = ["loopback", "tailscale", "wireguard", "wireguard:wg0"]
     assert [underlay_named(name).spec for name in names] == names
     for name in ("", "wg0", "loopback:", "wireguard:", "tailnet"):
         with pytest.raises(NodeStartError, match="is no underlay"):
