@@ -17,6 +17,7 @@ run: $(INSTALLED) ## start the example: three nodes on this machine, and a page 
 
 test: $(INSTALLED) ## run all tests, with real browsers and Erlang nodes, and on pure Python; or those of ARGS
 	@.ci/packages erl:erlang-base epmd:erlang-base chromium:chromium
+	@.ci/packages wireguard-go:wireguard-go wg:wireguard-tools ip:iproute2 || echo "pydist: going on without WireGuard" >&2
 	@$(if $(ARGS),,PYDIST_PURE=1 $(BIN)/python -m pytest -q -m twin)
 	@$(BIN)/python -m pytest $(ARGS)
 
