@@ -9,6 +9,7 @@ from pydist.core.crossings import Spawning
 from pydist.credit import address_of
 from pydist.errors import WireError
 from pydist.mesh import Mesh
+from pydist.message import FromPeer, PeerMessage
 from pydist.peer import Peer
 from pydist.process import Process
 from pydist.remote_spawns import ABANDONED, Refused, SpawnReply, Wish, answer_spawn, awaits_spawn
@@ -79,8 +80,11 @@ class Inward:
 
     def _named_message(self, peer: Peer, signal: control.SendName) -> None:
         process = self._runtime.names.holder(signal.name)
+        message = signal.message
+        if isinstance(message, PeerMessage):
+            message = FromPeer(peer.identity.node, message)
         if process is not None:
-            process.deliver(signal.message)
+            process.deliver(message)
             if process.bound is not None:
                 peer.ledger.received(signal.name, process, 1)
         else:

@@ -177,6 +177,21 @@ class Asks(Protocol[Q_co, R_co]):
     def __asks__(self) -> tuple[Q_co, R_co]: ...
 
 
+class PeerMessage(Message, tag="$peer_message"):
+    """Base of messages whose receiver has to know which node they have come from.
+
+    One that a peer sends to a name arrives inside a :class:`FromPeer`, which the receiving node makes.
+    """
+
+
+@attrs.frozen
+class FromPeer:
+    """What another node has sent to a name of this one. It is no message, so no peer can send one: `node` is true."""
+
+    node: str
+    message: PeerMessage
+
+
 @attrs.frozen
 class Opaque:
     """A message whose tag no class here claims, or whose fields did not fit that class.

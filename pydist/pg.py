@@ -19,28 +19,35 @@ The contract:
   scope has noticed.
 - `monitor` returns the members and begins to tell of changes in one step: nothing is told twice, and nothing is missed.
 - `get_members` reads what the scope publishes, and never waits; what changes something asks the scope, and does.
+- Scopes of one name know each other on all nodes that are connected and not hidden. A process joins on its own node,
+  and is seen on those that are connected with it; nobody repeats what others have said. After a partition all agree
+  again, as soon as they are connected. When a node is lost its members leave, with one `Left` for each group.
 - With the scope its groups end. Members are not linked with it: who wants to be in the group after a restart monitors
   the scope, and joins again. Where no scope of the name runs, reading raises `UnknownName`, and the rest `NoProcess`.
-
-A scope knows the processes of its own node only, for the time being.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
-from pydist import primitives
-from pydist.core.groups import Change, Groups, Joined, Left
-from pydist.errors import UnknownName
+import attrs
+
+from pydist import net_kernel, primitives
+from pydist.core.groups import Groups, Joined, Left
+from pydist.core.scopes import Change, Discover, Scopes, Word
+from pydist.errors import ConnectionFull, EncodeError, UnknownName
 from pydist.gen.calls import Caller, call, cast
+from pydist.gen.lifecycle import NO_REPLY
 from pydist.gen.request_ids import receive_response, send_request
 from pydist.gen_server import GenServer
 from pydist.mailbox import MISSING
-from pydist.message import Request
-from pydist.messaging import acting, send
-from pydist.primitives import publish, published
-from pydist.terms import Down, Pid, Ref, is_pid
+from pydist.message import FromPeer, Request
+from pydist.messaging import acting, current, send
+from pydist.own_log import log
+from pydist.primitives import node_name, publish, published, self_pid
+from pydist.send_later import send_after
+from pydist.terms import Down, NodeDown, NodeUp, Pid, Ref, is_pid
 
 __all__ = [
     "Joined",
@@ -60,6 +67,9 @@ __all__ = [
 ]
 
 R = TypeVar("R")
+
+_PAUSE: Final = 1.0
+"""Seconds after which a node for which too much waited is told again."""
 
 
 class _Join(Request[None], tag="$pg_join"):
@@ -84,34 +94,51 @@ class _Demonitor(Request[bool], tag="$pg_demonitor"):
     ref: Ref
 
 
+@attrs.frozen
+class _Again:
+    """It is time to say to a node what could not be said before. No message, so no peer can send one."""
+
+    node: str
+
+
 class Scope(GenServer):
-    """The process of a scope, in a supervisor `child(pg.Scope, name="chat")`. The name is the scope's."""
+    """The process of a scope, in a supervisor `child(pg.Scope, name="chat")`. The name is the scope's, on all nodes."""
 
     async def init(self) -> None:
-        self._groups = Groups()
+        self._scopes = Scopes(self_pid())
+        self._name = current().registered_name()
         self._monitors: dict[Pid, Ref] = {}
-        """Of the members."""
+        """Of the members here, and of the scopes of other nodes."""
         self._watches: dict[Ref, Ref] = {}
         """By the ref of a monitor of one that monitors, the ref of the changes it gets."""
         self._watch_monitors: dict[Ref, Ref] = {}
         """The other way round."""
-        publish(self._groups)
+        self._behind: set[str] = set()
+        """Nodes for which too much waits: they are told all at once, later."""
+        self._reported: set[str] = set()
+        """Nodes that have said what they have no right to, since they are connected."""
+        publish(self._scopes.groups)
+        net_kernel.monitor_nodes(True)
+        self._perform(self._scopes.discover(net_kernel.nodes()))
 
     async def handle_call(self, request: Request[Any], caller: Caller, /) -> object:
+        if caller.pid.node != node_name():
+            self._ignore(caller.pid.node, "it asks what only processes of this node may ask")
+            return NO_REPLY
         match request:
             case _Join(group, pids):
-                self._perform(self._groups.join(group, pids))
+                self._perform(self._scopes.join(group, pids))
                 return None
             case _Leave(group, pids):
-                change = self._groups.leave(group, pids)
+                change = self._scopes.leave(group, pids)
                 self._perform(change or Change())
                 return change is not None
             case _Monitor(group):
                 self._watch(caller, group)
-                return self._groups.members(group)
+                return self._scopes.groups.members(group)
             case _MonitorScope():
                 self._watch(caller)
-                return self._groups.all()
+                return self._scopes.groups.all()
             case _Demonitor(ref):
                 return self._unwatch(ref)
             case _:
@@ -124,37 +151,83 @@ class Scope(GenServer):
             await super().handle_cast(message)
 
     async def handle_info(self, message: Any, /) -> None:
-        if not isinstance(message, Down):
-            await super().handle_info(message)
-        elif message.ref in self._watches:
-            self._unwatch(self._watches[message.ref])
-        else:
-            pid = message.process
-            if isinstance(pid, Pid) and self._monitors.pop(pid, None) is not None:
-                self._perform(self._groups.ended(pid))
+        match message:
+            case FromPeer(node, word):
+                if node in net_kernel.nodes():  # not hidden, and not lost meanwhile
+                    self._perform(self._scopes.told(node, word), node)
+            case NodeUp(node):
+                if node in net_kernel.nodes():
+                    self._perform(self._scopes.discover([node]))
+            case NodeDown(node):  # the monitors tell of the scopes there
+                self._reported.discard(node)
+            case _Again(node):
+                self._catch_up(node)
+            case Down():
+                self._ended(message)
+            case _:
+                await super().handle_info(message)
+
+    def _ended(self, down: Down) -> None:
+        if down.ref in current().related().monitors:
+            return  # somebody has made it up: the monitor has not fired
+        if down.ref in self._watches:
+            self._unwatch(self._watches[down.ref])
+        elif isinstance(down.process, Pid) and self._monitors.get(down.process) == down.ref:
+            del self._monitors[down.process]
+            self._perform(self._scopes.ended(down.process))
 
     def _watch(self, caller: Caller, *group: Hashable) -> None:
         """Monitor one that monitors: its end is the end of that. The ref of its request is that of the changes it gets,
         for that it knows even if it is interrupted while it asks."""
         monitor = primitives.monitor(caller.pid)
         self._watches[monitor], self._watch_monitors[caller.ref] = caller.ref, monitor
-        self._groups.watch(caller.ref, caller.pid, *group)
+        self._scopes.groups.watch(caller.ref, caller.pid, *group)
 
     def _unwatch(self, ref: Ref) -> bool:
         monitor = self._watch_monitors.pop(ref, None)
-        if monitor is None:
-            return False
-        del self._watches[monitor]
-        primitives.demonitor(monitor, flush=True)
-        return self._groups.unwatch(ref)
+        if monitor is not None:
+            del self._watches[monitor]
+            primitives.demonitor(monitor, flush=True)
+        return self._scopes.groups.unwatch(ref)
 
-    def _perform(self, change: Change) -> None:
-        for pid in change.watch:
-            self._monitors[pid] = primitives.monitor(pid)
+    def _perform(self, change: Change, node: str = "") -> None:
         for pid in change.unwatch:
             primitives.demonitor(self._monitors.pop(pid), flush=True)
+        for pid in change.watch:
+            self._monitors[pid] = primitives.monitor(pid)
         for watcher, event in change.events:
             send(watcher, event)
+        if change.words:
+            connected = set(net_kernel.nodes())
+            for other, word in change.words:
+                if other in connected:  # else it would be dialled, only to hear of what it has forgotten
+                    self._say(other, word)
+        if change.refused is not None:
+            self._ignore(node, change.refused)
+
+    # -- to other nodes
+
+    def _say(self, node: str, word: Word) -> None:
+        if self._name is None or (node in self._behind and not isinstance(word, Discover)):
+            return
+        try:
+            send((self._name, node), word)
+        except ConnectionFull:
+            self._behind.add(node)
+            send_after(_PAUSE, self_pid(), _Again(node))
+        except EncodeError as error:
+            log.error("scope_not_told", scope=self._name, node=node, reason=str(error))
+
+    def _catch_up(self, node: str) -> None:
+        self._behind.discard(node)
+        if node in self._scopes.peers and node in net_kernel.nodes():
+            self._say(node, self._scopes.state())
+
+    def _ignore(self, node: str, why: str) -> None:
+        """Tell people of what a peer has no right to say, once for each connection."""
+        if node not in self._reported:
+            self._reported.add(node)
+            log.warning("scope_ignores_peer", scope=self._name, node=node, reason=why)
 
 
 async def start_link(scope: str) -> Pid:
@@ -179,15 +252,18 @@ async def join(scope: str, group: Hashable, pids: Pid | Iterable[Pid]) -> None:
 
     Args:
         scope: the name of a scope that runs here.
-        group: any hashable value.
+        group: any hashable value; on a node that has a name, one that can cross to others.
         pids: one, or several; each joins as often as it stands there.
 
     Raises:
+        EncodeError: other nodes could not be told of the group.
         NoProcess: no scope of this name runs.
         TypeError: no pids, or a group that can't be hashed.
         ValueError: a process of another node: it has to join there.
     """
     hash(group)
+    _, runtime = acting()
+    runtime.outward.check(group)
     await call(scope, _Join(group, _local(pids)), None)
 
 
@@ -225,18 +301,23 @@ def get_members(scope: str, group: Hashable) -> list[Pid]:
     Raises:
         UnknownName: no scope of this name runs.
     """
-    _, runtime = acting()
-    members = _read(scope).members(group)
-    return [pid for pid in members if not runtime.is_local(pid) or runtime.process(pid) is not None]
+    groups = _read(scope)
+    return _living(groups.local.of(group)) + groups.remote_members(group)
 
 
 def get_local_members(scope: str, group: Hashable) -> list[Pid]:
     """The members of a group on this node (OTP's `pg:get_local_members/2`). Raises as `get_members`."""
-    return get_members(scope, group)
+    return _living(_read(scope).local.of(group))
+
+
+def _living(pids: list[Pid]) -> list[Pid]:
+    _, runtime = acting()
+    return [pid for pid in pids if runtime.process(pid) is not None]
 
 
 def which_groups(scope: str) -> list[Any]:
-    """All groups that have members (OTP's `pg:which_groups/1`); one whose last member has just died may be among them.
+    """All groups that have members on any node (OTP's `pg:which_groups/1`); one whose last member has just died may be
+    among them.
 
     Raises:
         UnknownName: no scope of this name runs.
@@ -246,7 +327,7 @@ def which_groups(scope: str) -> list[Any]:
 
 def which_local_groups(scope: str) -> list[Any]:
     """The groups that have members on this node (OTP's `pg:which_local_groups/1`). Raises as `which_groups`."""
-    return which_groups(scope)
+    return _read(scope).local.groups()
 
 
 def _read(scope: str) -> Groups:

@@ -24,7 +24,7 @@ from pydist.remote_spawns import NOT_SUPPORTED, SYSTEM_LIMIT, Wish
 from pydist.runtime import Runtime
 from pydist.terms import NOCONNECTION, NOPROC, Alias, Crash, Destination, Pid, Reason, Ref, RegisteredName
 from pydist.wire import control
-from pydist.wire.codec import Decoder, Encoded
+from pydist.wire.codec import Decoder, Encoded, Encoder
 from pydist.wire.control import Signal
 from pydist.wire.handshake import Flag
 
@@ -171,6 +171,10 @@ class Router:
         return peer is not None and (
             peer.is_crowded(self._sender()) or peer.ledger.credit.is_out(address_of(_bare(target)))
         )
+
+    def check(self, value: Any) -> None:
+        """Raise EncodeError for what can't cross the wire."""
+        Encoder().encode(value)
 
     def trouble(self, node: str) -> str | None:
         """Why no connection to `node` could be made, if the last try failed."""

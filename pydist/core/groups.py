@@ -1,17 +1,17 @@
-"""Who is in which group of one scope, and who is told of changes (OTP's `pg`).
+"""Who is in which group of one scope, on all nodes, and who is told of changes (OTP's `pg`).
 
-Pure: the process of the scope performs what a change asks for. A process may join a group several times, and is in it
-until it has left as often. A group is there while it has members. To join or leave is O(1), however many a group has.
-Only members of this node are known yet; those that other nodes tell of will stand beside them.
+Pure. The processes of this node and those of each other node stand in a table of their own (`members.py`), so that what
+a node tells of its own touches no other's. A group is there while it has members anywhere.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
+from itertools import chain
 from typing import Any, Final, TypeAlias
 
-import attrs
-
+from pydist.core.members import Members, Shares
 from pydist.message import Message
 from pydist.terms import Pid, Ref
 
@@ -25,100 +25,99 @@ class Joined(Message, tag="$pg_joined"):
 
 
 class Left(Message, tag="$pg_left"):
-    """To one that monitors: these processes have left the group, or died."""
+    """To one that monitors: these processes have left the group, or died, or their node is lost."""
 
     ref: Ref
     group: Any
     pids: Sequence[Pid]
 
 
-Event: TypeAlias = type[Joined] | type[Left]
+Events: TypeAlias = tuple[tuple[Pid, Joined | Left], ...]
+"""Whom to send what, in this order."""
 
 _ALL: Final = object()
 """Stands for the group of those who monitor all groups."""
-
-
-@attrs.frozen
-class Change:
-    """What the process of the scope has to do after a change."""
-
-    events: tuple[tuple[Pid, Joined | Left], ...] = ()
-    """Whom to send what, in this order."""
-    watch: tuple[Pid, ...] = ()
-    """Now in some group: their end must be noticed."""
-    unwatch: tuple[Pid, ...] = ()
-    """In no group any more."""
 
 
 class Groups:
     """See the head of this file."""
 
     def __init__(self) -> None:
-        self._members: dict[Hashable, dict[Pid, int]] = {}
-        """How often each has joined. No group is empty."""
-        self._groups: dict[Pid, dict[Hashable, None]] = {}
-        """The groups of each; dicts for sets that keep their order. None is empty."""
+        self.local = Members()
+        self._remote: dict[str, Members] = {}
         self._watchers: dict[Hashable, dict[Ref, Pid]] = {}
         self._watched: dict[Ref, Hashable] = {}
 
     # -- reading
 
+    def remote_members(self, group: Hashable) -> list[Pid]:
+        """The members of a group on other nodes, each as often as it has joined."""
+        return list(chain.from_iterable(members.of(group) for members in self._remote.values()))
+
     def members(self, group: Hashable) -> list[Pid]:
-        """The members of a group, each as often as it has joined."""
-        return [pid for pid, times in self._members.get(group, {}).items() for _ in range(times)]
+        """The members of a group, those of this node first."""
+        return self.local.of(group) + self.remote_members(group)
 
     def groups(self) -> list[Any]:
-        """All groups, oldest first."""
-        return list(self._members)
+        """All groups, those of this node first."""
+        tables = (self.local, *self._remote.values())
+        return list(dict.fromkeys(chain.from_iterable(members.groups() for members in tables)))
 
     def all(self) -> dict[Any, list[Pid]]:
         """The members of all groups."""
-        return {group: self.members(group) for group in self._members}
+        return {group: self.members(group) for group in self.groups()}
 
-    # -- changes
+    def size_of(self, node: str) -> int:
+        """How many memberships another node has."""
+        return self._remote[node].size if node in self._remote else 0
 
-    def join(self, group: Hashable, pids: Sequence[Pid]) -> Change:
+    # -- changes on this node
+
+    def join(self, group: Hashable, pids: Sequence[Pid]) -> Events:
         """Each of `pids` joins, as often as it stands there."""
-        new = tuple(pid for pid in dict.fromkeys(pids) if pid not in self._groups)
-        for pid in pids:
-            members = self._members.setdefault(group, {})
-            members[pid] = members.get(pid, 0) + 1
-            self._groups.setdefault(pid, {})[group] = None
-        return Change(tuple(self._events(Joined, group, pids)), watch=new)
+        self.local.join(group, pids)
+        return self._events(Joined, [(group, pids)])
 
-    def leave(self, group: Hashable, pids: Iterable[Pid]) -> Change | None:
-        """Each of `pids` leaves once for each time it stands there and is a member; None if nobody was."""
-        left = [pid for pid in pids if self._leave_once(group, pid)]
-        if not left:
-            return None
-        gone = tuple(pid for pid in dict.fromkeys(left) if pid not in self._groups)
-        return Change(tuple(self._events(Left, group, left)), unwatch=gone)
+    def leave(self, group: Hashable, pids: Iterable[Pid]) -> tuple[list[Pid], Events]:
+        """Each of `pids` leaves once for each time it stands there and is a member; who did, and who is told."""
+        left = self.local.leave(group, pids)
+        return left, self._events(Left, [(group, left)])
 
-    def _leave_once(self, group: Hashable, pid: Pid) -> bool:
-        members = self._members.get(group, {})
-        if pid not in members:
-            return False
-        members[pid] -= 1
-        if not members[pid]:
-            self._remove(group, pid)
-        return True
-
-    def _remove(self, group: Hashable, pid: Pid) -> int:
-        """How often it had joined."""
-        times = self._members[group].pop(pid)
-        if not self._members[group]:
-            del self._members[group]
-        del self._groups[pid][group]
-        if not self._groups[pid]:
-            del self._groups[pid]
-        return times
-
-    def ended(self, pid: Pid) -> Change:
+    def ended(self, pid: Pid) -> tuple[list[tuple[Any, list[Pid]]], Events]:
         """`pid` has died: it leaves all its groups."""
-        events: list[tuple[Pid, Joined | Left]] = []
-        for group in list(self._groups.get(pid, ())):
-            events += self._events(Left, group, [pid] * self._remove(group, pid))
-        return Change(tuple(events))
+        left = self.local.leave_all(pid)
+        return left, self._events(Left, left)
+
+    # -- changes on other nodes
+
+    def joined(self, node: str, shares: Shares) -> Events:
+        """Processes of another node have joined."""
+        members = self._remote.setdefault(node, Members())
+        for group, pids in shares:
+            members.join(group, pids)
+        return self._events(Joined, shares)
+
+    def left(self, node: str, shares: Shares) -> Events:
+        """Processes of another node have left."""
+        members = self._remote.get(node, Members())
+        return self._events(Left, [(group, members.leave(group, pids)) for group, pids in shares])
+
+    def replace(self, node: str, shares: Shares) -> Events:
+        """These are all members that another node has; told is what is new in that."""
+        members = self._remote.setdefault(node, Members())
+        new: dict[Any, Counter[Pid]] = {}
+        for group, pids in shares:
+            new.setdefault(group, Counter()).update(pids)
+        old = {group: Counter(pids) for group, pids in members.shares()}
+        none = Counter[Pid]()
+        gone = [(group, list((pids - new.get(group, none)).elements())) for group, pids in old.items()]
+        come = [(group, list((pids - old.get(group, none)).elements())) for group, pids in new.items()]
+        return self.left(node, gone) + self.joined(node, come)
+
+    def lost(self, node: str) -> Events:
+        """Nothing is known of another node any more: its members have left."""
+        members = self._remote.pop(node, None)
+        return () if members is None else self._events(Left, members.shares())
 
     # -- monitoring
 
@@ -137,8 +136,13 @@ class Groups:
             del self._watchers[group]
         return True
 
-    def _events(self, event: Event, group: Hashable, pids: Sequence[Pid]) -> list[tuple[Pid, Joined | Left]]:
-        if not pids:
-            return []
-        told = (self._watchers.get(_ALL, {}), self._watchers.get(group, {}))
-        return [(watcher, event(ref, group, list(pids))) for each in told for ref, watcher in each.items()]
+    def _events(self, event: type[Joined | Left], shares: Shares) -> Events:
+        if not self._watchers:
+            return ()
+        return tuple(
+            (watcher, event(ref, group, list(pids)))
+            for group, pids in shares
+            if pids
+            for told in (self._watchers.get(_ALL, {}), self._watchers.get(group, {}))
+            for ref, watcher in told.items()
+        )

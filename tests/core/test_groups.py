@@ -6,11 +6,13 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pydist.core.groups import Change, Groups, Joined, Left
+from pydist.core.groups import Joined, Left
+from pydist.core.scopes import Change, Scopes
 from pydist.terms import Pid, Ref
 
 A, B, C = (Pid("a@h", number, 1) for number in (1, 2, 3))
 WATCHER = Pid("a@h", 9, 1)
+SCOPE = Pid("a@h", 10, 1)
 GROUPS = ["red", ("blue", 1)]
 
 
@@ -56,7 +58,7 @@ def told(change: Change) -> list[tuple[Ref, str, Any, Counter[Pid]]]:
 def test_groups_are_multisets_and_monitors_hear_of_each_change_and_of_no_more(
     history: list[tuple[str, Any, list[Pid]]],
 ) -> None:
-    groups, model = Groups(), Model()
+    groups, model = Scopes(SCOPE), Model()
     watched: set[Pid] = set()
     for number, (action, group, pids) in enumerate(history):
         change = (
@@ -72,14 +74,14 @@ def test_groups_are_multisets_and_monitors_hear_of_each_change_and_of_no_more(
         if action == "end":
             watched -= set(pids[:1] or [C])
         assert watched == model.members()
-        assert {each: Counter(groups.members(each)) for each in GROUPS} == model.groups
-        assert {each: Counter(members) for each, members in groups.all().items()} == {
+        assert {each: Counter(groups.groups.members(each)) for each in GROUPS} == model.groups
+        assert {each: Counter(members) for each, members in groups.groups.all().items()} == {
             each: members for each, members in model.groups.items() if members
         }
-        assert groups.groups() == list(groups.all())
+        assert groups.groups.groups() == list(groups.groups.all())
 
 
-def _change(groups: Groups, model: Model, action: str, group: Any, pids: list[Pid]) -> Change:
+def _change(groups: Scopes, model: Model, action: str, group: Any, pids: list[Pid]) -> Change:
     if action == "join":
         model.change("Joined", group, Counter(pids))
         return groups.join(group, pids)
@@ -95,24 +97,28 @@ def _change(groups: Groups, model: Model, action: str, group: Any, pids: list[Pi
     return groups.ended(pid)
 
 
-def _watch(groups: Groups, model: Model, new: Ref, action: str, group: Any) -> Change:
+def _watch(groups: Scopes, model: Model, new: Ref, action: str, group: Any) -> Change:
     if action == "unwatch":
         old = next(iter(model.watched), new)
-        assert groups.unwatch(old) == (model.watched.pop(old, None) is not None)
+        assert groups.groups.unwatch(old) == (model.watched.pop(old, None) is not None)
     else:
         model.watched[new] = "all" if action == "watch_all" else group
-        groups.watch(new, WATCHER, *([] if action == "watch_all" else [group]))
+        groups.groups.watch(new, WATCHER, *([] if action == "watch_all" else [group]))
     return Change()
 
 
 def test_members_are_listed_as_often_as_they_have_joined() -> None:
-    groups = Groups()
+    groups = Scopes(SCOPE)
     groups.join("red", [A, B, A])
-    assert (groups.members("red"), groups.members("blue"), groups.all()) == ([A, A, B], [], {"red": [A, A, B]})
+    assert (groups.groups.members("red"), groups.groups.members("blue"), groups.groups.all()) == (
+        [A, A, B],
+        [],
+        {"red": [A, A, B]},
+    )
 
 
 def test_a_change_says_whom_to_watch_and_whom_no_more() -> None:
-    groups = Groups()
+    groups = Scopes(SCOPE)
     assert groups.join("red", [A, B, A]) == Change(watch=(A, B))
     assert groups.join("blue", [A, C]) == Change(watch=(C,))
     assert groups.leave("red", [A]) == Change()
@@ -122,34 +128,34 @@ def test_a_change_says_whom_to_watch_and_whom_no_more() -> None:
 
 
 def test_only_those_who_were_members_are_told_of_as_having_left() -> None:
-    groups = Groups()
+    groups = Scopes(SCOPE)
     groups.join("red", [A, B])
-    groups.watch(ref(1), WATCHER, "red")
+    groups.groups.watch(ref(1), WATCHER, "red")
     change = groups.leave("red", [A, A, C])
     assert change == Change(events=((WATCHER, Left(ref(1), "red", [A])),), unwatch=(A,))
 
 
 def test_those_who_monitor_all_are_told_before_those_who_monitor_the_group() -> None:
-    groups = Groups()
-    groups.watch(ref(1), A, "red")
-    groups.watch(ref(2), B)
-    groups.watch(ref(3), C, "blue")
+    groups = Scopes(SCOPE)
+    groups.groups.watch(ref(1), A, "red")
+    groups.groups.watch(ref(2), B)
+    groups.groups.watch(ref(3), C, "blue")
     assert groups.join("red", [A]).events == ((B, Joined(ref(2), "red", [A])), (A, Joined(ref(1), "red", [A])))
 
 
 def test_one_that_ends_leaves_each_group_as_often_as_it_had_joined() -> None:
-    groups = Groups()
-    groups.watch(ref(1), WATCHER)
+    groups = Scopes(SCOPE)
+    groups.groups.watch(ref(1), WATCHER)
     groups.join("red", [A, A, B])
     groups.join("blue", [A])
     assert groups.ended(A).events == (
         (WATCHER, Left(ref(1), "red", [A, A])),
         (WATCHER, Left(ref(1), "blue", [A])),
     )
-    assert (groups.all(), groups.ended(A)) == ({"red": [B]}, Change())
+    assert (groups.groups.all(), groups.ended(A)) == ({"red": [B]}, Change())
 
 
 def test_nobody_is_no_change() -> None:
-    groups = Groups()
-    groups.watch(ref(1), WATCHER)
-    assert (groups.join("red", []), groups.leave("red", []), groups.all()) == (Change(), None, {})
+    groups = Scopes(SCOPE)
+    groups.groups.watch(ref(1), WATCHER)
+    assert (groups.join("red", []), groups.leave("red", []), groups.groups.all()) == (Change(), None, {})
