@@ -119,6 +119,11 @@ class World:
         node.mailbox.append(("up", other.name))
         other.mailbox.append(("up", node.name))
 
+    def link_all(self) -> None:
+        for node in self.nodes.values():
+            for number in range(len(NODES)):
+                self.link(node, number)
+
     def cut(self, node: FakeNode, number: int) -> None:
         other = self.nodes[NODES[number % len(NODES)]]
         self.links.discard(frozenset((node.name, other.name)))
@@ -191,14 +196,14 @@ histories = st.lists(st.tuples(st.sampled_from(ACTIONS), st.sampled_from(NODES),
 @given(histories)
 def test_whatever_has_happened_all_who_are_connected_agree_in_the_end(history: list[tuple[str, str, int]]) -> None:
     world = World()
+    world.link_all()
+    world.settle()
     for action, name, number in history:
         act: Callable[[FakeNode, int], None] = getattr(world, action)
         act(world.nodes[name], number)
     world.settle()
     world.check()
-    for node in world.nodes.values():
-        for number in range(len(NODES)):
-            world.link(node, number)
+    world.link_all()
     world.settle()
     world.check()
 
