@@ -16,10 +16,11 @@ from pydist.core.handshake import Confirm, Decide, Established, Event, Handshake
 from pydist.core.portmap import PortMap
 from pydist.errors import DecodeError, EncodeError, FragmentError, FrameTooLarge, HandshakeError, WireError
 from pydist.wire import epmd
+from pydist.wire.bodies import STREAMS_LIMIT, Tailed
 from pydist.wire.codec import Decoder, Encoder, PureDecoder, PureEncoder
 from pydist.wire.control import Incoming, Messages, Send
 from pydist.wire.fields import Home
-from pydist.wire.fragments import SIGNALS_LIMIT, STREAMS_LIMIT, FragmentBuffer
+from pydist.wire.fragments import SIGNALS_LIMIT, FragmentBuffer
 from pydist.wire.framing import LONG, SHORT, FrameBuffer
 from pydist.wire.handshake import MESSAGE_LIMIT, Flag, Identity, Status
 from pydist.wire.signal_arrays import PureSignalReader, SignalReader, write_signal
@@ -84,8 +85,8 @@ def _bodies(chunks: Iterator[bytes] | list[bytes]) -> list[bytes]:
     with suppress(FrameTooLarge, FragmentError):
         for chunk in chunks:
             buffer.feed(chunk)
-            bodies += iter(buffer.next_frame, None)
-            held = sum(len(body.data.getbuffer()) for body in buffer._bodies._open.values())
+            bodies += [b"".join(frame) if type(frame) is Tailed else frame for frame in iter(buffer.next_frame, None)]
+            held = sum(body.room for body in buffer._bodies._open.values())
             assert held <= STREAMS_LIMIT * LIMIT
             assert len(buffer._held) <= SIGNALS_LIMIT + 4
     return bodies

@@ -240,7 +240,7 @@ class Peer(asyncio.Protocol):
         if len(buffers) == 1:
             self._writer.write(buffers[0])
         else:
-            self._transport.writelines(buffers)
+            self._writer.writelines(buffers)
 
     def _flush_soon(self) -> None:
         if not self._flush_due:

@@ -17,7 +17,8 @@ from typing import Any
 import attrs
 
 from pydist.core.frame_builder import FrameBuilder
-from pydist.wire.fragments import FRAGMENT, STREAMS, STREAMS_LIMIT, cut
+from pydist.wire.bodies import STREAMS, STREAMS_LIMIT
+from pydist.wire.fragments import FRAGMENT, cut
 
 
 @attrs.frozen

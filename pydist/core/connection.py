@@ -10,6 +10,7 @@ from pydist.core.outbox import Outbox
 from pydist.core.ticker import INTENSITY, NET_TICKTIME, Due, Ticker
 from pydist.errors import TickTimeout, WireError
 from pydist.terms import Pid
+from pydist.wire.bodies import Tailed
 from pydist.wire.codec import Encoder
 from pydist.wire.control import Incoming, Signal
 from pydist.wire.fragments import MESSAGE_LIMIT, FragmentBuffer
@@ -85,7 +86,9 @@ class Connection:
         self._frames.feed(data)
         signals: list[Incoming] = []
         while (frame := self._frames.next_frame()) is not None:
-            if frame:
+            if type(frame) is Tailed:
+                signals += self._reader.read_tailed(*frame)
+            elif frame:
                 signals += self._reader.read(frame)
         return signals
 

@@ -136,6 +136,7 @@ typedef struct {
     Decoder *decoder;
     size_t size; /* of all there is to read */
     size_t containers; /* arrays and maps so far */
+    PyObject *tail; /* the content of a binary whose head ends these bytes, or NULL: see bodies.py */
 } Reader;
 
 /* One term, as a new reference; `room` is how many arrays and maps may still begin inside each other. */
@@ -193,7 +194,7 @@ PyObject *identifier_make(PyTypeObject *type, PyObject *node, PyObject *number, 
 bool initializer_takes(PyObject *initializer, Py_ssize_t given);
 int initializer_fill(PyObject *initializer, PyObject *instance, PyObject *const *values, Py_ssize_t given);
 
-extern PyTypeObject EncoderType, DecoderType, SignalReaderType, FrameBuilderType;
+extern PyTypeObject EncoderType, DecoderType, SignalReaderType, FrameBuilderType, AssemblyType;
 
 /* From Python, see `connect` in module.c. */
 extern PyObject *atom_class, *alias_class, *opaque_class, *encoded_class, *extension_class, *message_classes;

@@ -27,12 +27,24 @@ read_text(Reader *reader, size_t size)
     return PyUnicode_DecodeUTF8(data, (Py_ssize_t)size, NULL);
 }
 
+/* The binary whose head ends what there is to read. */
+static PyObject *
+take_tail(Reader *reader, size_t size)
+{
+    PyObject *tail = reader->tail;
+    if (tail == NULL || (size_t)PyBytes_GET_SIZE(tail) != size) {
+        return cut_short();
+    }
+    reader->tail = NULL;
+    return Py_NewRef(tail);
+}
+
 static PyObject *
 read_binary(Reader *reader, size_t size)
 {
     const char *data = (const char *)reader->at;
     if (bytes_left(reader) < size) {
-        return cut_short();
+        return bytes_left(reader) == 0 ? take_tail(reader, size) : cut_short();
     }
     reader->at += size;
     return PyBytes_FromStringAndSize(data, (Py_ssize_t)size);

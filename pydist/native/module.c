@@ -138,7 +138,8 @@ PyInit__native(void)
         PyErr_SetString(PyExc_ImportError, "PYDIST_PURE is set: pydist runs without its C twin");
         return NULL;
     }
-    PyTypeObject *types[] = {&MailboxType, &InitializerType, &ProcessTableType, &RelationTablesType, &FrameBuilderType};
+    PyTypeObject *types[] = {&MailboxType, &InitializerType, &ProcessTableType, &RelationTablesType, &FrameBuilderType,
+                             &AssemblyType};
     for (size_t i = 0; i < Py_ARRAY_LENGTH(types); i++) {
         if (PyType_Ready(types[i]) < 0) {
             return NULL;
@@ -150,7 +151,7 @@ PyInit__native(void)
     }
     PyTypeObject *shown[] = {&PidType, &RefType, &MailboxType, &TaskStateType, &RunQueueType, &InitializerType,
                              &ProcessTableType, &RelationTablesType, &EncoderType, &DecoderType, &SignalReaderType,
-                             &FrameBuilderType};
+                             &FrameBuilderType, &AssemblyType};
     PyObject *module = PyModule_Create(&native_module);
     if (module == NULL || PyModule_AddIntConstant(module, "VERSION", VERSION) < 0) {
         return NULL;

@@ -334,6 +334,35 @@ reader_read(SignalReader *self, PyObject *frame)
     return signals;
 }
 
+/* As `read` of both in one, where that does not come out: what looked like the head of a binary was none. */
+static PyObject *
+read_joined(SignalReader *self, PyObject *head, PyObject *tail)
+{
+    PyErr_Clear();
+    Py_INCREF(head);
+    PyBytes_Concat(&head, tail);
+    PyObject *signals = head == NULL ? NULL : reader_read(self, head);
+    Py_XDECREF(head);
+    return signals;
+}
+
+static PyObject *
+reader_read_tailed(SignalReader *self, PyObject *args)
+{
+    PyObject *head, *tail;
+    if (!PyArg_ParseTuple(args, "SS:read_tailed", &head, &tail)) {
+        return NULL;
+    }
+    const unsigned char *data = (const unsigned char *)PyBytes_AS_STRING(head);
+    size_t size = (size_t)PyBytes_GET_SIZE(head);
+    Reader reader = {data, data + size, self->decoder, size, .tail = tail};
+    PyObject *signals = read_frame(self, &reader);
+    if (signals != NULL && reader.tail != NULL) {
+        Py_CLEAR(signals);
+    }
+    return signals != NULL ? signals : read_joined(self, head, tail);
+}
+
 /* -- the type */
 
 static int
@@ -387,6 +416,7 @@ reader_dealloc(SignalReader *self)
 
 static PyMethodDef reader_methods[] = {
     {"read", (PyCFunction)reader_read, METH_O, "The signals of one frame, in order. Raises DecodeError."},
+    {"read_tailed", (PyCFunction)reader_read_tailed, METH_VARARGS, "As `read` of a body in two: see wire/bodies.py."},
     {NULL},
 };
 

@@ -34,3 +34,19 @@ class DirectWriter:
             written = 0
         if written < len(data):
             transport.write(memoryview(data)[written:])
+
+    def writelines(self, buffers: list[bytes | memoryview]) -> None:
+        """As `write` of all of them, one behind the other; there are no more than the system takes at once (1,024)."""
+        transport = self._transport
+        if self._file < 0 or transport.is_closing() or transport.get_write_buffer_size():
+            transport.writelines(buffers)
+            return
+        try:
+            written = os.writev(self._file, buffers)
+        except OSError:
+            written = 0
+        for place, buffer in enumerate(buffers):
+            if written < len(buffer):
+                transport.writelines([memoryview(buffer)[written:], *buffers[place + 1 :]])
+                return
+            written -= len(buffer)

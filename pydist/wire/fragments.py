@@ -20,27 +20,21 @@ long as the connection lives: all streams together hold no more than `STREAMS_LI
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator
-from io import BytesIO
 from struct import Struct
-from typing import Final, TypeAlias
+from typing import Final
 
 from pydist.errors import FragmentError, FrameTooLarge
+from pydist.wire.assembly import Buffer
+from pydist.wire.bodies import Bodies, Body, Tailed
 from pydist.wire.framing import LONG
-
-Buffer: TypeAlias = bytes | bytearray | memoryview
 
 SIGNALS_LIMIT: Final = 1024 * 1024
 """Bytes in one frame of signals. What does not fit there crosses in fragments."""
 FRAGMENT: Final = 64 * 1024
 """The most bytes of a piece (OTP: `ERTS_DIST_FRAGMENT_SIZE`)."""
-STREAMS: Final = 32
-"""So many bodies are under way at most; they are numbered from 0."""
 MESSAGE_LIMIT: Final = 256 * 1024 * 1024
 """Bytes of the largest body, unless a node is told otherwise."""
-STREAMS_LIMIT: Final = 2
-"""The bodies under way are together at most this many times as large as the largest one may be."""
 
 SIGNALS: Final = 0
 BEGIN: Final = 1
@@ -56,23 +50,6 @@ _DEFLATE: Final = Struct(">BQQ")
 _PLAIN_LAYOUTS: Final = {BEGIN: _BEGIN, GO_ON: _GO_ON}
 _LAYOUTS: Final = {**_PLAIN_LAYOUTS, DEFLATE: _DEFLATE}
 _FULL_GO_ON: Final = Struct(">IB")
-
-
-def deflate(body: bytes) -> bytes | None:
-    """The body compressed, if that makes it smaller by a tenth."""
-    deflated = zlib.compress(body, level=1)
-    return deflated if len(deflated) <= len(body) * 9 // 10 else None
-
-
-def _inflate(data: bytes, size: int) -> bytes:
-    machine = zlib.decompressobj()
-    try:
-        body = machine.decompress(data, size + 1)
-    except zlib.error as error:
-        raise FragmentError(f"a compressed message can't be inflated: {error}") from error
-    if len(body) != size or not machine.eof or machine.unused_data:
-        raise FragmentError(f"a compressed message does not inflate to the {size} bytes that it announced")
-    return body
 
 
 def cut(stream: int, head: bytes, term: bytes, inflated: int = 0) -> Iterator[tuple[bytes, memoryview]]:
@@ -91,73 +68,6 @@ def cut(stream: int, head: bytes, term: bytes, inflated: int = 0) -> Iterator[tu
         yield _FULL_GO_ON.pack(GO_ON << LENGTH_BITS | _GO_ON.size + len(piece), stream), piece
 
 
-class _Body:
-    """What has come of one body."""
-
-    __slots__ = ("data", "inflated", "missing", "size", "stream")
-
-    def __init__(self, stream: int, size: int, inflated: int = 0) -> None:
-        self.stream = stream
-        self.inflated = inflated
-        self.size = self.missing = size
-        self.data = BytesIO()
-
-
-class Bodies:
-    """The bodies under way. `message_limit` is in bytes."""
-
-    __slots__ = ("_announced", "_limit", "_open")
-
-    def __init__(self, message_limit: int) -> None:
-        self._limit = message_limit
-        self._open: dict[int, _Body] = {}
-        self._announced = 0
-
-    def __len__(self) -> int:
-        """How many there are."""
-        return len(self._open)
-
-    def begin(self, stream: int, size: int, inflated: int = 0) -> _Body:
-        """One of `size` bytes begins, which become `inflated` ones if that is not 0.
-
-        Raises:
-            FrameTooLarge: it is larger than the limit, or all together are.
-            FragmentError: there is no such stream, or it has a body already.
-        """
-        if stream >= STREAMS:
-            raise FragmentError(f"streams are numbered from 0 to {STREAMS - 1}, this is {stream}")
-        if stream in self._open:
-            raise FragmentError(f"stream {stream} begins, and its last message is not over")
-        if max(size, inflated) > self._limit:
-            raise FrameTooLarge(f"a message announces {max(size, inflated)} bytes, the limit is {self._limit}")
-        if self._announced + size > STREAMS_LIMIT * self._limit:
-            raise FrameTooLarge(
-                f"the messages under way announce {self._announced + size} bytes, "
-                f"the limit is {STREAMS_LIMIT * self._limit}"
-            )
-        self._announced += size
-        body = self._open[stream] = _Body(stream, size, inflated)
-        return body
-
-    def find(self, stream: int) -> _Body:
-        """The one of this stream. Raises FragmentError if there is none."""
-        body = self._open.get(stream)
-        if body is None:
-            raise FragmentError(f"stream {stream} goes on, and has not begun")
-        return body
-
-    def finish(self, body: _Body) -> bytes:
-        """All is there; the stream is free again.
-
-        Raises:
-            FragmentError: it was compressed, and does not become what was announced.
-        """
-        del self._open[body.stream]
-        self._announced -= body.size
-        data = body.data.getvalue()
-        return _inflate(data, body.inflated) if body.inflated else data
-
-
 class FragmentBuffer:
     """Bytes in, whole frames and bodies out, as `framing.FrameBuffer` does it for frames that are always whole.
 
@@ -173,7 +83,7 @@ class FragmentBuffer:
         self._at = 0
         self._held = bytearray()
         """A head, or a frame of signals, that is not yet whole."""
-        self._body = _Body(0, 0)
+        self._body = Body(0, 0)
         self._left = 0
         """So many bytes of the present piece are still to come."""
 
@@ -186,7 +96,7 @@ class FragmentBuffer:
         self._data = data
         self._at = 0
 
-    def next_frame(self) -> bytes | None:
+    def next_frame(self) -> bytes | Tailed | None:
         """The next array of signals that is whole, or an empty one for a tick; None until more is fed.
 
         Raises:
@@ -201,15 +111,14 @@ class FragmentBuffer:
         self._at = 0
         return None
 
-    def _take_piece(self) -> bytes | None:
+    def _take_piece(self) -> bytes | Tailed | None:
         """Add what there is of the present piece to its body; the body when that completes it."""
         body = self._body
         start = self._at
         self._at = min(start + self._left, len(self._data))
         size = self._at - start
         self._left -= size
-        body.data.write(memoryview(self._data)[start : self._at])
-        body.missing -= size
+        body.add(memoryview(self._data)[start : self._at])
         return None if body.missing else self._bodies.finish(body)
 
     def _take_head(self) -> bytes | None:

@@ -191,6 +191,10 @@ class PureSignalReader:
         """
         return [self.signal(array) for array in self._arrays(frame)]
 
+    def read_tailed(self, head: bytes, tail: bytes) -> list[Incoming]:
+        """The signals of a body in two (`bodies.py`); raises as `read`."""
+        return self.read(head + tail)
+
     def signal(self, array: Any) -> Incoming:
         """The signal whose array this is; raises as `read`."""
         if type(array) is not list or not array:

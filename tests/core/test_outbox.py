@@ -14,7 +14,8 @@ from pydist.terms import Alias
 from pydist.wire.codec import Encoded, Encoder
 from pydist.wire.control import Ask, Exit, Incoming, Link, Messages, MonitorExit, Send, SendAlias, SendName, Signal
 from pydist.wire.fields import Home
-from pydist.wire.fragments import FRAGMENT, MESSAGE_LIMIT, STREAMS, FragmentBuffer
+from pydist.wire.bodies import STREAMS, Tailed
+from pydist.wire.fragments import FRAGMENT, MESSAGE_LIMIT, FragmentBuffer
 from pydist.wire.framing import TICK, FrameBuffer
 from pydist.wire.signal_arrays import SignalReader
 
@@ -39,7 +40,7 @@ def lanes(message_limit: int = MESSAGE_LIMIT) -> Outbox:
 def frames_of(data: bytes, buffer: FrameBuffer | FragmentBuffer | None = None) -> list[bytes]:
     buffer = FrameBuffer() if buffer is None else buffer
     buffer.feed(data)
-    frames = list(iter(buffer.next_frame, None))
+    frames = [b"".join(frame) if type(frame) is Tailed else frame for frame in iter(buffer.next_frame, None)]
     assert len(buffer) == 0
     return frames
 
@@ -249,7 +250,7 @@ def test_small_messages_pass_those_that_are_half_on_their_way_and_a_tick_does_to
 
 def frames_between(data: bytes, buffer: FragmentBuffer) -> list[bytes]:
     buffer.feed(data)
-    return list(iter(buffer.next_frame, None))
+    return [b"".join(frame) if type(frame) is Tailed else frame for frame in iter(buffer.next_frame, None)]
 
 
 def read_on(data: bytes, buffer: FragmentBuffer) -> list[Incoming]:
