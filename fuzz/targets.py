@@ -16,7 +16,7 @@ from pydist.core.handshake import Confirm, Decide, Established, Event, Handshake
 from pydist.core.portmap import PortMap
 from pydist.errors import DecodeError, EncodeError, FragmentError, FrameTooLarge, HandshakeError, WireError
 from pydist.wire import epmd
-from pydist.wire.bodies import STREAMS_LIMIT, Tailed
+from pydist.wire.bodies import STREAMS_LIMIT
 from pydist.wire.codec import Decoder, Encoder, PureDecoder, PureEncoder
 from pydist.wire.control import Incoming, Messages, Send
 from pydist.wire.fields import Home
@@ -85,7 +85,8 @@ def _bodies(chunks: Iterator[bytes] | list[bytes]) -> list[bytes]:
     with suppress(FrameTooLarge, FragmentError):
         for chunk in chunks:
             buffer.feed(chunk)
-            bodies += [b"".join(frame) if type(frame) is Tailed else frame for frame in iter(buffer.next_frame, None)]
+            while (frame := buffer.next_frame()) is not None:
+                bodies.append(bytes(frame))
             held = sum(body.room for body in buffer._bodies._open.values())
             assert held <= STREAMS_LIMIT * LIMIT
             assert len(buffer._held) <= SIGNALS_LIMIT + 4

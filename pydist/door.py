@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from pydist.core.log_allowance import LogAllowance, withheld_field
 from pydist.core.strangers import Strangers
@@ -10,6 +11,9 @@ from pydist.flusher import Flusher
 from pydist.greeting import Greeting, Owner
 from pydist.own_log import log
 from pydist.peer import Settings
+
+LANDING: Final = 256 * 1024
+"""Bytes that are read at once, at most."""
 
 
 class Door:
@@ -19,6 +23,7 @@ class Door:
         self.settings = settings
         self.owner = owner
         self.flusher = Flusher()
+        self.landing = memoryview(bytearray(LANDING))
         self.strangers: Strangers[Greeting] = Strangers(settings.unfinished_limit)
         self._refusals = LogAllowance()
 

@@ -53,6 +53,7 @@ class Hall(Protocol):
     settings: Settings
     owner: Owner
     flusher: Flusher
+    landing: memoryview
 
     def admit(self, stranger: Greeting, /) -> None:
         """A handshake has begun that the other side asked for."""
@@ -187,12 +188,19 @@ class Greeting(asyncio.Protocol):
             identity,
             self._transport,
             flusher=self._hall.flusher,
+            landing=self._hall.landing,
             address=self.address,
         )
-        self._shut(lambda: self._transport.set_protocol(peer))
+        self._shut(lambda: self._hand_over(peer))
         self._owner.connected(self, peer)
         if leftover:
-            peer.data_received(leftover)
+            peer.take(leftover)
+
+    def _hand_over(self, peer: Peer) -> None:
+        """Reading begins anew: it is done in another way."""
+        self._transport.pause_reading()
+        self._transport.set_protocol(peer)
+        self._transport.resume_reading()
 
     def _refuse(self, status: Status) -> None:
         self._write()

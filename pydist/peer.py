@@ -27,6 +27,7 @@ from pydist.gates import Gate
 from pydist.own_log import log
 from pydist.terms import NodeDownReason
 from pydist.transport.direct import DirectWriter
+from pydist.wire.assembly import Buffer
 from pydist.wire.control import MESSAGES, Incoming, Signal
 from pydist.wire.fragments import MESSAGE_LIMIT
 from pydist.wire.framing import FRAME_LIMIT
@@ -35,9 +36,8 @@ from pydist.wire.handshake import Flag, Identity
 BUSY_LIMIT: Final = 1024 * 1024
 PENDING_LIMIT: Final = 256 * 1024 * 1024
 
-WRITE: Final = 256 * 1024
-"""About so many bytes are handed to the transport at a time."""
-WRITES_IN_A_TURN: Final = 4
+WRITE: Final = 64 * 1024
+"""About so many bytes are written in one turn of the loop: what is sent next does not wait for more than these."""
 STALL: Final = 2.0
 """Seconds in which a peer has to take something of what a closed connection still writes."""
 PUT_TOGETHER: Final = 16
@@ -106,7 +106,7 @@ class PeerOwner(Protocol):
         ...
 
 
-class Peer(asyncio.Protocol):
+class Peer(asyncio.BufferedProtocol):
     """The connection to the node `identity`, on a transport whose handshake has ended well."""
 
     def __init__(
@@ -117,6 +117,7 @@ class Peer(asyncio.Protocol):
         transport: asyncio.Transport,
         *,
         flusher: Flusher,
+        landing: memoryview,
         address: str,
     ) -> None:
         self.identity = identity
@@ -134,6 +135,7 @@ class Peer(asyncio.Protocol):
         self._settings = settings
         self._owner = owner
         self._flusher = flusher
+        self._landing = landing
         self._transport = transport
         self.address = address
         self._crowd_limit = self._crowded_above = min(settings.busy_limit, settings.pending_limit)
@@ -228,9 +230,7 @@ class Peer(asyncio.Protocol):
         self._flush_due = False
         if not self.up:
             return
-        for _ in range(WRITES_IN_A_TURN):
-            if not self._outbox.size or self.busy:
-                break
+        if self._outbox.size and not self.busy:
             self._write(self.connection.buffers_to_send(WRITE))
         if self._outbox.size and not self.busy:
             self._flush_soon()
@@ -287,8 +287,16 @@ class Peer(asyncio.Protocol):
 
     # The transport's side --------------------------------------------------------------------------------------------
 
-    def data_received(self, data: bytes) -> None:
-        """Feed the machine."""
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  # as much as there is, up to all of it
+        """Where the next bytes go. All connections of a node share it: it is empty again before the next one reads."""
+        return self._landing
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """So many bytes are there."""
+        self.take(self._landing[:nbytes])
+
+    def take(self, data: Buffer) -> None:
+        """Feed the machine. Nothing of `data` is kept: its memory may be used again."""
         if not self.up:
             return
         if self._ticker.suspected:

@@ -10,6 +10,7 @@ from pydist.core.outbox import Outbox
 from pydist.core.ticker import INTENSITY, NET_TICKTIME, Due, Ticker
 from pydist.errors import TickTimeout, WireError
 from pydist.terms import Pid
+from pydist.wire.assembly import Buffer
 from pydist.wire.bodies import Tailed
 from pydist.wire.codec import Encoder
 from pydist.wire.control import Incoming, Signal
@@ -73,8 +74,8 @@ class Connection:
         """
         self.outbox.signal(signal)
 
-    def receive_data(self, data: bytes, now: float) -> list[Incoming]:
-        """Take bytes from the peer; the signals that are whole now, in order.
+    def receive_data(self, data: Buffer, now: float) -> list[Incoming]:
+        """Take bytes from the peer; the signals that are whole now, in order. Nothing of `data` is kept.
 
         Raises:
             FrameTooLarge: a frame or message announces more than the limit.
@@ -86,8 +87,8 @@ class Connection:
         self._frames.feed(data)
         signals: list[Incoming] = []
         while (frame := self._frames.next_frame()) is not None:
-            if type(frame) is Tailed:
-                signals += self._reader.read_tailed(*frame)
+            if isinstance(frame, Tailed):
+                signals += self._reader.read_tailed(frame.head, frame.tail)
             elif frame:
                 signals += self._reader.read(frame)
         return signals

@@ -20,9 +20,9 @@ from typing import Any, Final
 from pydist.core.bulk import BulkLane, Large, Small
 from pydist.core.frame_builder import HEAD_ROOM, FrameBuilder, head_of_one
 from pydist.errors import EncodeError
+from pydist.wire.bodies import deflate
 from pydist.wire.codec import Encoder
 from pydist.wire.control import Send, Signal, source_of, term_of
-from pydist.wire.bodies import deflate
 from pydist.wire.fragments import FRAGMENT, MESSAGE_LIMIT
 from pydist.wire.framing import FRAME_LIMIT, TICK
 from pydist.wire.signal_arrays import fields_before_term, write_signal

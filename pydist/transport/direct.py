@@ -36,7 +36,7 @@ class DirectWriter:
             transport.write(memoryview(data)[written:])
 
     def writelines(self, buffers: list[bytes | memoryview]) -> None:
-        """As `write` of all of them, one behind the other; there are no more than the system takes at once (1,024)."""
+        """As `write` of all of them, one behind the other. The system takes up to 1,024 at once."""
         transport = self._transport
         if self._file < 0 or transport.is_closing() or transport.get_write_buffer_size():
             transport.writelines(buffers)

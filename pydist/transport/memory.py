@@ -91,7 +91,7 @@ class MemoryTransport(asyncio.Transport):
     def __init__(self, network: MemoryNetwork, protocol: asyncio.Protocol, peername: tuple[str, int]) -> None:
         super().__init__({"peername": peername})
         self._network = network
-        self._protocol = protocol
+        self._protocol: asyncio.Protocol | asyncio.BufferedProtocol = protocol
         self._loop = asyncio.get_running_loop()
         self._closing = False
         self._lost = False
@@ -107,7 +107,7 @@ class MemoryTransport(asyncio.Transport):
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         """From now on, what comes is for another protocol."""
-        self._protocol = cast("asyncio.Protocol", protocol)
+        self._protocol = cast("asyncio.Protocol | asyncio.BufferedProtocol", protocol)
 
     def get_protocol(self) -> asyncio.BaseProtocol:
         """The protocol for which what comes is."""
@@ -152,7 +152,19 @@ class MemoryTransport(asyncio.Transport):
 
     def _read(self) -> None:
         while self._unread and self._reading and not self._lost:
-            self._protocol.data_received(self._unread.popleft())
+            self._hand_over(self._unread.popleft())
+
+    def _hand_over(self, data: bytes) -> None:
+        protocol = self._protocol
+        if not isinstance(protocol, asyncio.BufferedProtocol):
+            protocol.data_received(data)
+            return
+        while data:
+            memory = memoryview(protocol.get_buffer(len(data)))
+            size = min(len(data), len(memory))
+            memory[:size] = data[:size]
+            data = data[size:]
+            protocol.buffer_updated(size)
 
     def close(self) -> None:
         """End the connection behind what was written."""

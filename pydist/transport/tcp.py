@@ -10,6 +10,7 @@ import asyncio
 import errno
 import socket
 from collections.abc import Callable
+from struct import Struct
 from typing import Any, Final, Protocol
 
 import attrs
@@ -32,11 +33,17 @@ TAKEN_AT_ONCE: Final = 16
 """Connections taken in one turn of the loop. In a flood, those that are there get their turns between."""
 REST: Final = 0.1
 """Seconds without taking connections, when there is no file descriptor for one."""
-RECEIVE_BUFFER: Final = 128 * 1024
-"""Bytes that the system may hold for a reader; Linux takes twice that, and counts its own book-keeping. They bound what
-is under way, and so the bytes per second over long distances: 128 KiB and 10 ms there and back give 13 MB/s."""
-UNSENT: Final = 128 * 1024
+NEAR: Final = 0.001
+"""Seconds there and back. From farther away the system chooses what it holds for a reader: the bytes per second depend
+on that, and a message that waits behind them for a moment has a long way anyway."""
+RECEIVE_BUFFER: Final = 64 * 1024
+"""Bytes that the system may hold for a reader that is near; Linux takes twice that, and counts its own book-keeping."""
+UNSENT: Final = 16 * 1024
 """Bytes that the system takes from a writer before it can send them."""
+
+_ROUND_TRIP: Final = Struct("I")
+_ROUND_TRIP_AT: Final = 68
+"""Where Linux has it in its `struct tcp_info`, in microseconds."""
 
 
 class Guard(Protocol):
@@ -175,16 +182,24 @@ class TcpNetwork:
 def _tune(connection: socket.socket) -> None:
     """Let the system hold little: what stands in its buffers is before all that is sent later."""
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
     if hasattr(socket, "TCP_NOTSENT_LOWAT"):
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
+    if round_trip(connection) < NEAR:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+
+
+def round_trip(connection: socket.socket) -> float:
+    """Seconds that the first packets took there and back; 0 where the system does not say."""
+    if not hasattr(socket, "TCP_INFO"):
+        return 0.0
+    info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _ROUND_TRIP_AT + _ROUND_TRIP.size)
+    return _ROUND_TRIP.unpack_from(info, _ROUND_TRIP_AT)[0] / 1e6 if len(info) > _ROUND_TRIP_AT else 0.0
 
 
 def _bind(family: int, address: Any) -> socket.socket:
     bound = socket.socket(family, socket.SOCK_STREAM)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        _tune(bound)  # connections that are taken inherit it
         bound.bind(address)
         bound.listen(BACKLOG)
         bound.setblocking(False)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import zlib
-from typing import Final, NamedTuple
+from typing import Final
+
+import attrs
 
 from pydist.errors import FragmentError, FrameTooLarge
-from pydist.wire.assembly import Assembly, Buffer
+from pydist.wire.assembly import Assembly
 
 STREAMS: Final = 32
 """So many bodies are under way at most; they are numbered from 0."""
@@ -19,11 +21,16 @@ _SEARCHED: Final = 64
 """In so many bytes at its beginning a body may say that the rest of it is one binary."""
 
 
-class Tailed(NamedTuple):
+@attrs.frozen
+class Tailed:
     """A body in two: `tail` is the content of the binary that it ends with, as an object of its own."""
 
     head: bytes
     tail: bytes
+
+    def __bytes__(self) -> bytes:
+        """The body in one."""
+        return self.head + self.tail
 
 
 def deflate(body: bytes) -> bytes | None:
@@ -67,23 +74,23 @@ class Body:
         self.inflated = inflated
         self.size = self.missing = size
         self._head = b""
-        self._assembly: Assembly | None = None
+        self._assembly = Assembly(0)
 
     @property
     def room(self) -> int:
         """Bytes for which there is memory."""
-        return 0 if self._assembly is None else self._assembly.room
+        return self._assembly.room
 
     def add(self, piece: memoryview) -> None:
-        """The next bytes of it are here. There are no more of them than are missing."""
+        """The next bytes of it are here: at least one, and no more than are missing."""
+        begins = self.missing == self.size
         self.missing -= len(piece)
-        assembly = self._assembly
-        if assembly is None:
+        if begins:
             start = 0 if self.inflated else tail_start(bytes(piece[:_SEARCHED]), self.size)
             self._head = bytes(piece[:start])
+            self._assembly = Assembly(self.size - start)
             piece = piece[start:]
-            assembly = self._assembly = Assembly(self.size - start)
-        assembly.add(piece)
+        self._assembly.add(piece)
 
     def whole(self) -> bytes | Tailed:
         """All of it is here.
@@ -91,7 +98,6 @@ class Body:
         Raises:
             FragmentError: it was compressed, and does not become what was announced.
         """
-        assert self._assembly is not None
         data = self._assembly.whole()
         if self.inflated:
             return _inflate(data, self.inflated)

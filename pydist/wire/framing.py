@@ -40,8 +40,9 @@ class FrameBuffer:
         """Bytes that are held and belong to no frame given yet."""
         return len(self._buffer) - self._start
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data: bytes | bytearray | memoryview) -> None:
         """Take what came. Give out frames with `next_frame` until there is none, before feeding again."""
+        data = bytes(data)  # other memory may be used again
         if not len(self):
             self._buffer = data
             self._start = 0

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from pydist.core.outbox import FRAME_TARGET, Outbox
 from pydist.errors import EncodeError
 from pydist.terms import Alias
+from pydist.wire.bodies import STREAMS
 from pydist.wire.codec import Encoded, Encoder
 from pydist.wire.control import Ask, Exit, Incoming, Link, Messages, MonitorExit, Send, SendAlias, SendName, Signal
 from pydist.wire.fields import Home
-from pydist.wire.bodies import STREAMS, Tailed
 from pydist.wire.fragments import FRAGMENT, MESSAGE_LIMIT, FragmentBuffer
 from pydist.wire.framing import TICK, FrameBuffer
 from pydist.wire.signal_arrays import SignalReader
@@ -40,7 +40,9 @@ def lanes(message_limit: int = MESSAGE_LIMIT) -> Outbox:
 def frames_of(data: bytes, buffer: FrameBuffer | FragmentBuffer | None = None) -> list[bytes]:
     buffer = FrameBuffer() if buffer is None else buffer
     buffer.feed(data)
-    frames = [b"".join(frame) if type(frame) is Tailed else frame for frame in iter(buffer.next_frame, None)]
+    frames: list[bytes] = []
+    while (frame := buffer.next_frame()) is not None:
+        frames.append(bytes(frame))
     assert len(buffer) == 0
     return frames
 
@@ -250,7 +252,10 @@ def test_small_messages_pass_those_that_are_half_on_their_way_and_a_tick_does_to
 
 def frames_between(data: bytes, buffer: FragmentBuffer) -> list[bytes]:
     buffer.feed(data)
-    return [b"".join(frame) if type(frame) is Tailed else frame for frame in iter(buffer.next_frame, None)]
+    frames: list[bytes] = []
+    while (frame := buffer.next_frame()) is not None:
+        frames.append(bytes(frame))
+    return frames
 
 
 def read_on(data: bytes, buffer: FragmentBuffer) -> list[Incoming]:

@@ -85,3 +85,35 @@ async def test_without_a_socket_the_transport_writes() -> None:
     memory = Memory()
     DirectWriter(cast("MemoryTransport", memory)).write(b"by the transport")
     assert memory.written == [b"by the transport"]
+
+
+async def test_several_buffers_are_there_at_once_and_the_rest_comes_later_in_order(
+    ends: tuple[asyncio.Transport, socket.socket],
+) -> None:
+    transport, there = ends
+    writer = DirectWriter(transport)
+    writer.writelines([b"a", memoryview(b"b")])
+    at_once = arrived(there)
+    sent = [bytes([number]) * 300_000 for number in range(10)]
+    writer.writelines([memoryview(data) for data in sent])
+    waited = transport.get_write_buffer_size() > 0
+    writer.write(b"end")
+    received = b""
+    async with asyncio.timeout(10):
+        while len(received) < 3_000_003:
+            received += arrived(there)
+            await asyncio.sleep(0)
+    assert (at_once, waited, received) == (b"ab", True, b"".join(sent) + b"end")
+
+
+async def test_more_buffers_than_the_system_takes_come_as_well(
+    ends: tuple[asyncio.Transport, socket.socket],
+) -> None:
+    transport, there = ends
+    DirectWriter(transport).writelines([b"x"] * 2_000)
+    received = b""
+    async with asyncio.timeout(10):
+        while len(received) < 2_000:
+            received += arrived(there)
+            await asyncio.sleep(0)
+    assert received == b"x" * 2_000

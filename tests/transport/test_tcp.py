@@ -9,7 +9,7 @@ import pytest
 import uvloop
 
 from pydist.errors import NodeStartError, PortInUse, Unreachable
-from pydist.transport.tcp import TcpNetwork
+from pydist.transport.tcp import NEAR, RECEIVE_BUFFER, TcpNetwork, round_trip
 
 HOST = "127.0.0.1"
 
@@ -118,3 +118,18 @@ def test_a_host_that_does_not_take_the_connection_is_unreachable_in_time(runner:
             filler.connect_ex(full.getsockname())
         with pytest.raises(Unreachable, match=r"did not take the connection within 0\.05 s"):
             runner.run(TcpNetwork().dial(Caller, HOST, full.getsockname()[1], 0.05))
+
+
+def test_a_reader_that_is_near_is_told_from_one_that_is_far(runner: asyncio.Runner) -> None:
+    async def scenario() -> tuple[float, int]:
+        listener = await TcpNetwork().listen(Echo, HOST, 0)
+        caller = await TcpNetwork().dial(Caller, HOST, listener.port, 5.0)
+        sock = caller.transport.get_extra_info("socket")
+        seen = (round_trip(sock), sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF))
+        caller.transport.abort()
+        listener.close()
+        await asyncio.sleep(0.0)
+        return seen
+
+    near, room = runner.run(scenario())
+    assert (0 < near < NEAR, room) == (True, 2 * RECEIVE_BUFFER)

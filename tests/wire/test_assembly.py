@@ -36,9 +36,9 @@ def test_what_is_large_grows_in_few_steps_and_is_never_larger_than_it_will_be(ki
 def test_more_than_was_announced_and_less_are_refused(kind: type[PureAssembly]) -> None:
     assembly = kind(3)
     assembly.add(b"ab")
-    with pytest.raises(ValueError, match="^2 bytes more make more than 3$"):
+    with pytest.raises(ValueError, match=r"^2 bytes more make more than 3$"):
         assembly.add(b"cd")
-    with pytest.raises(ValueError, match="^1 of 3 bytes are missing$"):
+    with pytest.raises(ValueError, match=r"^1 of 3 bytes are missing$"):
         assembly.whole()
 
 

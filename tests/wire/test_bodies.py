@@ -47,7 +47,7 @@ def test_a_body_in_two_reads_as_it_does_in_one(kind: type[PureSignalReader]) -> 
         encode([[1, 7, [(1, LARGE)]]]),
     ]
     tailed = [body for body in map(whole, bodies) if type(body) is Tailed]
-    assert [reader.read_tailed(*body) for body in tailed] == [
+    assert [reader.read_tailed(body.head, body.tail) for body in tailed] == [
         [Messages(7, [LARGE])],
         [SendName("name", LARGE)],
         [Messages(7, [(1, LARGE)])],

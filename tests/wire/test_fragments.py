@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pydist.errors import FragmentError, FrameTooLarge, WireError
 from pydist.wire.assembly import RESERVED
-from pydist.wire.bodies import STREAMS, Tailed, deflate
+from pydist.wire.bodies import STREAMS, deflate
 from pydist.wire.fragments import (
     BEGIN,
     DEFLATE,
@@ -27,7 +27,10 @@ from pydist.wire.framing import LONG, TICK
 
 def frames_of(buffer: FragmentBuffer, data: bytes) -> list[bytes]:
     buffer.feed(data)
-    return [b"".join(frame) if type(frame) is Tailed else frame for frame in iter(buffer.next_frame, None)]
+    frames: list[bytes] = []
+    while (frame := buffer.next_frame()) is not None:
+        frames.append(bytes(frame))
+    return frames
 
 
 def signals(payload: bytes) -> bytes:
