@@ -1,5 +1,6 @@
 """pydist: OTP for Python. Processes, links, monitors, supervisors, and nodes that talk as if they were one."""
 
+from pydist import rpc
 from pydist.aliases import alias, make_ref, unalias
 from pydist.application import Application, get_application, get_env
 from pydist.application_controller import ApplicationController, ApplicationInfo
@@ -42,6 +43,7 @@ from pydist.errors import (
     PortInUse,
     PortMapperError,
     PydistError,
+    RemoteError,
     StartError,
     TailscaleError,
     TaskError,
@@ -234,6 +236,7 @@ __all__ = [
     "Ref",
     "Registered",
     "Registry",
+    "RemoteError",
     "Request",
     "RequestId",
     "RequestIds",
@@ -321,6 +324,7 @@ __all__ = [
     "reply",
     "restart_child",
     "resume",
+    "rpc",
     "run",
     "self_pid",
     "send",

@@ -21,6 +21,7 @@ PydistError
 │   ├── CallingSelf             the caller: would wait for itself for ever
 │   ├── NoProcess               nobody is there
 │   └── NodeDisconnected        the connection was lost, or could not be made
+├── RemoteError             the callee: a function that was called on another node has raised, or was ended
 ├── TaskError               the task: it ended without a result
 │   └── TaskTimeout             no result in time; the task still works
 ├── TaskMisused             the caller: not the task's owner, or it has taken the outcome before
@@ -183,6 +184,29 @@ class NoProcess(CallError):
 
 class NodeDisconnected(CallError):
     """The connection to the server's node was lost or could not be made. Whether the request was done is unknown."""
+
+
+class RemoteError(PydistError):
+    """The function `function`, called on `node`, has raised, or its process was ended. `reason` is its exit reason.
+
+    `type` and `message` are those of the exception, and `traceback` is the one over there: of a `Crash`. For any other
+    exit reason `type` is "Exit", `message` shows the reason, and there is no traceback. `signal` is true if an exit
+    signal ended it, and false if it has raised that by itself.
+    """
+
+    def __init__(
+        self, node: str, function: str, reason: Any, *, error: str, message: str, traceback: str, signal: bool = False
+    ) -> None:
+        super().__init__(f"{function} on {node}: {error}: {message}")
+        self.node = node
+        self.function = function
+        self.reason = reason
+        self.type = error
+        self.message = message
+        self.traceback = traceback
+        self.signal = signal
+        if traceback:
+            self.add_note(f"The traceback on {node}:\n{traceback}")
 
 
 class TaskError(PydistError):

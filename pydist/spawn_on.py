@@ -139,7 +139,7 @@ async def spawn_on(
     export = name_of_export(function)
     answer: SpawnReply = await _next(process, ref, until, export)
     if answer.pid is None:
-        raise _failure(process, node, export, answer.reason)
+        raise spawn_failure(process, node, export, answer.reason)
     if answer.starting:
         await _up(process, answer.pid, ref, until, export)
         if not monitor:
@@ -170,7 +170,7 @@ async def _up(process: Process, pid: Pid, ref: Ref, until: float | None, export:
     process.close_alias(ref)
     process.mailbox.flush(lambda message: type(message) is Exited and message.pid == pid)
     if answer.reason is NOCONNECTION:
-        raise _failure(process, pid.node, export, NOCONNECTION)
+        raise spawn_failure(process, pid.node, export, NOCONNECTION)
     raise StartError(answer.reason, f"{export} on {pid.node} did not start: {_in_words(answer.reason)}")
 
 
@@ -191,7 +191,8 @@ def _in_words(reason: Reason) -> str:
     return f"{reason.error}: {reason.message}" if isinstance(reason, Crash) else shown(reason)
 
 
-def _failure(process: Process, node: str, export: str, reason: Reason) -> PydistError | TypeError:
+def spawn_failure(process: Process, node: str, export: str, reason: Reason) -> PydistError | TypeError:
+    """Why nothing was started on `node`: what `spawn_on` raises for the `reason` of a `SpawnReply`."""
     if reason is NOCONNECTION:
         _, runtime = acting()
         trouble = None if node == process.pid.node else runtime.outward.trouble(node)
