@@ -1,6 +1,6 @@
 """pydist: OTP for Python. Processes, links, monitors, supervisors, and nodes that talk as if they were one."""
 
-from pydist import rpc
+from pydist import inspection, rpc
 from pydist.aliases import alias, make_ref, unalias
 from pydist.application import Application, get_application, get_env
 from pydist.application_controller import ApplicationController, ApplicationInfo
@@ -297,6 +297,7 @@ __all__ = [
     "get_state",
     "get_status",
     "in_state",
+    "inspection",
     "is_alive",
     "is_pid",
     "keep_state",

@@ -164,11 +164,16 @@ class Supervising(GenServer, ABC):
                 known = self._children.get(key)
                 return known.spec if known is not None else Failed(key, "not_found")
             case WhichChildren():
-                return [_info(each) for each in self._children.values()]
+                return self.child_infos()
             case CountChildren():
                 return _count(self._children.values())
             case _:
                 return await super().handle_call(request, caller)
+
+    def child_infos(self) -> list[ChildInfo]:
+        """All children, in the order of their start. While it does not run yet, none."""
+        children: dict[ChildKey, Child] = getattr(self, "_children", {})
+        return [_info(each) for each in children.values()]
 
     async def _terminate_child(self, key: ChildKey) -> Failed | None:
         known = self._children.get(key)
