@@ -66,6 +66,7 @@ from pydist import (
     registered,
     replace_state,
     resume,
+    rpc,
     self_pid,
     send,
     send_after,
@@ -166,6 +167,20 @@ async def the_node() -> None:
     assert_type((await receive(DeadLetter)).reason, str)
     assert_type(dead_letters(), dict[str, int])
     assert_type(get_env("port", 80), Any)
+
+
+def double(number: int) -> str:
+    return str(2 * number)
+
+
+async def far_away() -> None:
+    assert_type(await rpc.call("b@host", add, 1, 2), int)
+    assert_type(await rpc.call("b@host", double, 1, timeout=2), str)
+    assert_type(await rpc.call("b@host", "files:double", 1), Any)
+    assert_type(await rpc.receive_response(rpc.send_request("b@host", add, 1, 2)), int)
+    assert_type([each.result() for each in await rpc.multicall(["b@host"], double, 1)], list[str])
+    rpc.cast("b@host", add, 1, 2)
+    rpc.multicast(["b@host"], "files:double", 1)
 
 
 class Stopped(Message):
