@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from itertools import islice
 from typing import Any, Final, Literal, TypeAlias
 
 from pydist.core.shown import bare
@@ -122,15 +123,19 @@ async def list_processes(sort: Sort, limit: int) -> Listing:
     key = keys.get(sort)
     if key is None:
         raise ValueError(f"processes are sorted by {', '.join(keys)}, not {sort!r}")
-    found: list[tuple[int, Process]] = []
+    found = [(key(process), process) async for process in _living(runtime)]
+    found.sort(key=lambda pair: -pair[0])
+    first = [process for _, process in found[: max(0, min(limit, MOST_LINES))] if not process.over]
+    return Listing(runtime.node, len(found), [_line(process) for process in first])
+
+
+async def _living(runtime: Runtime) -> AsyncIterator[Process]:
+    """All processes, with a turn for others from time to time."""
     for number, process in enumerate(list(runtime.table.values())):
         if number % BATCH == BATCH - 1:
             await asyncio.sleep(0)
         if not process.over:
-            found.append((key(process), process))
-    found.sort(key=lambda pair: -pair[0])
-    first = [process for _, process in found[: min(limit, MOST_LINES)] if not process.over]
-    return Listing(runtime.node, len(found), [_line(process) for process in first])
+            yield process
 
 
 def _waiting(process: Process) -> int:
@@ -189,15 +194,19 @@ def _kinds(messages: list[Any]) -> list[tuple[str, int]]:
 
 
 @export(name="pydist.inspect.tree")
-def supervision_tree() -> Tree:
+async def supervision_tree() -> Tree:
     """Who supervises whom."""
     _, runtime = acting()
-    supervisors = {process.pid: found for process in runtime.table.values() if (found := _supervisor_in(process))}
-    below = {info.pid for each in supervisors.values() for info in each.child_infos()}
+    supervisors: dict[Pid, Supervising] = {}
+    parents: dict[Pid, Pid | None] = {}
+    async for process in _living(runtime):
+        found = _supervisor_in(process)
+        if found is not None:
+            supervisors[process.pid], parents[process.pid] = found, process.parent
     roots = [
         Branch(0, _title(runtime, pid), pid, "supervisor", _label(runtime, pid))
-        for pid in supervisors
-        if pid not in below
+        for pid, parent in parents.items()
+        if parent not in supervisors
     ]
     branches: list[Branch] = []
     for branch in _walk(runtime, supervisors, roots):
@@ -220,7 +229,7 @@ def _walk(runtime: Runtime, supervisors: dict[Pid, Supervising], roots: list[Bra
             Branch(
                 branch.depth + 1, bare(each.id, WIDTH), each.pid, each.kind, _label(runtime, each.pid), each.restarting
             )
-            for each in supervisors[branch.pid].child_infos()
+            for each in islice(supervisors[branch.pid].child_infos(), MOST_LINES + 1)
         ]
         waiting.extend(children[::-1])
 

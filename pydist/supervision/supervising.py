@@ -7,7 +7,7 @@ by way of the supervisor's own mailbox, so that other requests are served in bet
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Any, ClassVar, NoReturn
 
 import attrs
@@ -164,16 +164,16 @@ class Supervising(GenServer, ABC):
                 known = self._children.get(key)
                 return known.spec if known is not None else Failed(key, "not_found")
             case WhichChildren():
-                return self.child_infos()
+                return list(self.child_infos())
             case CountChildren():
                 return _count(self._children.values())
             case _:
                 return await super().handle_call(request, caller)
 
-    def child_infos(self) -> list[ChildInfo]:
+    def child_infos(self) -> Iterator[ChildInfo]:
         """All children, in the order of their start. While it does not run yet, none."""
         children: dict[ChildKey, Child] = getattr(self, "_children", {})
-        return [_info(each) for each in children.values()]
+        return map(_info, children.values())
 
     async def _terminate_child(self, key: ChildKey) -> Failed | None:
         known = self._children.get(key)

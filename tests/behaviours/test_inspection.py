@@ -63,6 +63,7 @@ async def test_processes_come_in_the_order_that_was_asked_for() -> None:
     by_memory = await list_processes("memory", 3)
     assert by_memory.lines[0].pid == large
     assert 100_000 < by_memory.lines[0].memory < 110_000
+    assert (await list_processes("mailbox", -5)).lines == []
     work = [line.reductions for line in (await list_processes("reductions", 10)).lines]
     assert work == sorted(work, reverse=True)
     with pytest.raises(ValueError, match="sorted by mailbox, memory, reductions, not 'name'"):
@@ -101,7 +102,7 @@ async def test_a_process_is_seen_without_what_its_messages_hold() -> None:
 async def test_the_tree_shows_supervisors_with_what_is_below_them() -> None:
     inner = child(Supervisor, [child(Room, id="a"), child(Room, id="b", restart="temporary")], id="inner")
     top = await Supervisor.start_link([child(Room, name="lobby"), inner], name="top")
-    tree = supervision_tree()
+    tree = await supervision_tree()
     lobby, below, first, second = (branch.pid for branch in tree.branches[1:])
     assert tree.branches == [
         Branch(0, "top", top, "supervisor", "Supervisor"),
