@@ -45,7 +45,7 @@ from pydist.mailbox import MISSING
 from pydist.message import FromPeer, Request
 from pydist.messaging import acting, current, send
 from pydist.own_log import log
-from pydist.primitives import node_name, publish, published, self_pid
+from pydist.primitives import publish, published, self_pid
 from pydist.send_later import send_after
 from pydist.terms import Down, NodeDown, NodeUp, Pid, Ref, is_pid
 
@@ -72,25 +72,33 @@ _PAUSE: Final = 1.0
 """Seconds after which a node for which too much waited is told again."""
 
 
+# Only processes of its own node may ask a scope. They show the table that it publishes, the object itself, as a seal:
+# what comes from another node can't hold it, whoever it says that it is.
+
+
 class _Join(Request[None], tag="$pg_join"):
+    seal: Any
     group: Any
     pids: list[Pid]
 
 
 class _Leave(Request[bool], tag="$pg_leave"):
+    seal: Any
     group: Any
     pids: list[Pid]
 
 
 class _Monitor(Request[list[Pid]], tag="$pg_monitor"):
+    seal: Any
     group: Any
 
 
 class _MonitorScope(Request[dict[Any, list[Pid]]], tag="$pg_monitor_scope"):
-    pass
+    seal: Any
 
 
 class _Demonitor(Request[bool], tag="$pg_demonitor"):
+    seal: Any
     ref: Ref
 
 
@@ -122,33 +130,36 @@ class Scope(GenServer):
         self._perform(self._scopes.discover(net_kernel.nodes()))
 
     async def handle_call(self, request: Request[Any], caller: Caller, /) -> object:
-        if caller.pid.node != node_name():
+        if not self._is_sealed(request):
             self._ignore(caller.pid.node, "it asks what only processes of this node may ask")
             return NO_REPLY
         match request:
-            case _Join(group, pids):
+            case _Join(_, group, pids):
                 self._perform(self._scopes.join(group, pids))
                 return None
-            case _Leave(group, pids):
+            case _Leave(_, group, pids):
                 change = self._scopes.leave(group, pids)
                 self._perform(change or Change())
                 return change is not None
-            case _Monitor(group):
+            case _Monitor(_, group):
                 self._watch(caller, group)
                 return self._scopes.groups.members(group)
             case _MonitorScope():
                 self._watch(caller)
                 return self._scopes.groups.all()
-            case _Demonitor(ref):
+            case _Demonitor(_, ref):
                 return self._unwatch(ref)
             case _:
                 return await super().handle_call(request, caller)
 
     async def handle_cast(self, message: Any, /) -> None:
-        if isinstance(message, _Demonitor):
+        if isinstance(message, _Demonitor) and self._is_sealed(message):
             self._unwatch(message.ref)
         else:
             await super().handle_cast(message)
+
+    def _is_sealed(self, request: Request[Any]) -> bool:
+        return getattr(request, "seal", None) is self._scopes.groups
 
     async def handle_info(self, message: Any, /) -> None:
         match message:
@@ -264,7 +275,7 @@ async def join(scope: str, group: Hashable, pids: Pid | Iterable[Pid]) -> None:
     hash(group)
     _, runtime = acting()
     runtime.outward.check(group)
-    await call(scope, _Join(group, _local(pids)), None)
+    await call(scope, _Join(published(scope), group, _local(pids)), None)
 
 
 async def leave(scope: str, group: Hashable, pids: Pid | Iterable[Pid]) -> bool:
@@ -277,7 +288,7 @@ async def leave(scope: str, group: Hashable, pids: Pid | Iterable[Pid]) -> bool:
         as `join`.
     """
     hash(group)
-    return await call(scope, _Leave(group, _local(pids)), None)
+    return await call(scope, _Leave(published(scope), group, _local(pids)), None)
 
 
 def _local(pids: Pid | Iterable[Pid]) -> list[Pid]:
@@ -356,7 +367,7 @@ async def monitor(scope: str, group: Hashable) -> tuple[Ref, list[Pid]]:
         TypeError: a group that can't be hashed.
     """
     hash(group)
-    return await _watch(scope, _Monitor(group))
+    return await _watch(scope, _Monitor(published(scope), group))
 
 
 async def monitor_scope(scope: str) -> tuple[Ref, dict[Any, list[Pid]]]:
@@ -368,7 +379,7 @@ async def monitor_scope(scope: str) -> tuple[Ref, dict[Any, list[Pid]]]:
     Raises:
         NoProcess: no scope of this name runs.
     """
-    return await _watch(scope, _MonitorScope())
+    return await _watch(scope, _MonitorScope(published(scope)))
 
 
 async def _watch(scope: str, request: Request[R]) -> tuple[Ref, R]:
@@ -376,7 +387,7 @@ async def _watch(scope: str, request: Request[R]) -> tuple[Ref, R]:
     try:
         return asked.ref, await receive_response(asked, None)
     except BaseException:
-        cast(scope, _Demonitor(asked.ref))  # nobody will know the ref
+        cast(scope, _Demonitor(published(scope), asked.ref))  # nobody will know the ref
         _flush_changes(asked.ref)
         raise
 
@@ -390,7 +401,7 @@ async def demonitor(scope: str, ref: Ref) -> bool:
     Raises:
         NoProcess: no scope of this name runs.
     """
-    known = await call(scope, _Demonitor(ref), None)
+    known = await call(scope, _Demonitor(published(scope), ref), None)
     if known:
         _flush_changes(ref)
     return known

@@ -12,6 +12,7 @@ from structlog.typing import EventDict
 
 from pydist import (
     KILL,
+    Caller,
     CallTimeout,
     Down,
     EncodeError,
@@ -22,12 +23,14 @@ from pydist import (
     disconnect,
     exit,  # noqa: A004  # OTP's name
     is_alive,
+    make_ref,
     pg,
     self_pid,
     send,
     whereis,
 )
 from pydist.core.scopes import Share, Sync
+from pydist.gen.calls import Call
 from pydist.transport.memory import MemoryNetwork
 from tests.helpers import mailbox
 from tests.obedient import obedient
@@ -241,8 +244,11 @@ async def test_a_peer_can_speak_for_its_own_processes_alone(
     assert [(line["node"], line["reason"]) for line in ignored] == [(c.name, "it speaks for the scope of another node")]
 
     async def asks() -> None:
+        leave = pg._Leave(None, "red", [second])
         with pytest.raises(CallTimeout):
-            await call(("chat", b.name), pg._Leave("red", [second]), 0.1)
+            await call(("chat", b.name), leave, 0.1)
+        send(("chat", b.name), Call(Caller(second, make_ref(), None, b.name), leave))  # as if one of b asked
+        await settled()
 
     await c.run(asks)
     assert await members(b) == Counter([first, second])
