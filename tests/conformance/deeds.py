@@ -15,6 +15,7 @@ from pydist import (
     PydistError,
     Ref,
     exit,  # noqa: A004  # OTP's name
+    export,
     is_alive,
     link,
     monitor,
@@ -23,6 +24,7 @@ from pydist import (
     self_pid,
     send,
     spawn,
+    spawn_on,
     trap_exit,
     unalias,
     unlink,
@@ -208,6 +210,15 @@ def spawn_monitored(reason: Any) -> tuple[Pid, Ref]:
     return spawn(_child, reason, monitor=True)
 
 
+@export(name="conformance.speaker")
+async def _speaker(target: Pid, words: list[Any], reason: Any) -> None:
+    await speak_and_leave(target, words, reason)
+
+
+async def spawn_far(node: str, function: str, args: list[Any]) -> tuple[Pid, Ref]:
+    return await spawn_on(node, function, *args, link=True, monitor=True, timeout=PATIENCE)
+
+
 _DEEDS: Final[dict[str, Callable[..., Any]]] = {
     deed.__name__: deed
     for deed in (
@@ -235,6 +246,7 @@ _DEEDS: Final[dict[str, Callable[..., Any]]] = {
         send,
         send_all,
         send_urgently,
+        spawn_far,
         spawn_linked,
         spawn_monitored,
         speak_and_leave,
