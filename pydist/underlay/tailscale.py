@@ -15,6 +15,8 @@ from pydist.own_log import log
 from pydist.underlay import Member
 from pydist.wire.local_api import Tailnet
 
+ANSWER_TIME: Final = 3.0
+"""Seconds that tailscaled has for an answer; fewer than it may take to dial a node."""
 POLL: Final = 5.0
 """Seconds between two looks at the tailnet."""
 RETRY: Final = 1.0
@@ -47,7 +49,7 @@ class TailscaleUnderlay:
             raise NodeStartError(f"patience is a number of seconds from 0 on, not {patience}")
         self._allow = None if allow is None else checked_allow(allow)
         self._patience = patience
-        self._api = LocalApi(socket)
+        self._api = LocalApi(socket, timeout=ANSWER_TIME)
         self._now: Tailnet | None = None
         self._may_come_in: frozenset[str] = frozenset()
         self._looked = -math.inf
