@@ -19,12 +19,14 @@ from pydist.node_events import NodeEvents, type_of
 from pydist.node_ports import NodePorts
 from pydist.own_log import log
 from pydist.peer import Peer, Settings
+from pydist.peer_tags import PeerTags
 from pydist.process import Process
 from pydist.router import Router
 from pydist.runtime import Runtime
 from pydist.spinner import Spinner
 from pydist.terms import NodeDownReason, NodeName
 from pydist.transport import Network
+from pydist.underlay import Underlay
 from pydist.wire.control import Signal
 from pydist.wire.handshake import Identity, Status
 
@@ -36,8 +38,16 @@ class Cluster:
     """The peers' owner, and the router's way to them."""
 
     def __init__(
-        self, runtime: Runtime, settings: Settings, network: Network, ports: NodePorts, redial: Redial
+        self,
+        runtime: Runtime,
+        settings: Settings,
+        network: Network,
+        ports: NodePorts,
+        redial: Redial,
+        *,
+        underlay: Underlay | None = None,
     ) -> None:
+        self._tags = None if underlay is None else PeerTags(underlay)
         self._redial = redial
         self._table: Peers[Peer] = Peers(runtime.node, redial, message_limit=settings.message_limit)
         self.up = self._table.up
@@ -163,6 +173,8 @@ class Cluster:
 
         That takes no longer than `setup_time`, and less where a peer takes nothing.
         """
+        if self._tags is not None:
+            self._tags.close()
         dials = list(self._dials.values())
         for task in dials:
             task.cancel()
@@ -194,6 +206,8 @@ class Cluster:
     def connected(self, greeting: Greeting, peer: Peer) -> None:
         """A handshake has ended well."""
         self._handshake_over(greeting)
+        if self._tags is not None:
+            self._tags.ask(peer, greeting.host)
         attempt, replaces = greeting.attempt, greeting.replaces
         self._perform(self._table.connected(peer.identity.node, peer, attempt=attempt, replaces=replaces))
 

@@ -228,7 +228,7 @@ class Node:
             pending_limit=self._pending_limit,
         )
         redial = self._liveness.redial(self.name, self._env)
-        self._cluster = Cluster(self._runtime, settings, self._network, self._ports, redial)
+        self._cluster = Cluster(self._runtime, settings, self._network, self._ports, redial, underlay=self._underlay)
         if self._nameless is not None:
             self._cluster.connect(self._nameless.by)
         if self._discovery is not None:
