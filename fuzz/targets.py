@@ -23,6 +23,7 @@ from pydist.wire.fields import Home
 from pydist.wire.fragments import SIGNALS_LIMIT, FragmentBuffer
 from pydist.wire.framing import LONG, SHORT, FrameBuffer
 from pydist.wire.handshake import MESSAGE_LIMIT, Flag, Identity, Status
+from pydist.wire.local_api import decode_status, decode_whois
 from pydist.wire.signal_arrays import PureSignalReader, SignalReader, write_signal
 
 LIMIT: Final = 4096
@@ -259,6 +260,17 @@ def port_mapper(data: bytes) -> None:
     assert len(portmap.nodes) == 0
 
 
+# tailscaled -----------------------------------------------------------------------------------------------------------
+
+
+def tailscaled(data: bytes) -> None:
+    """What tailscaled says of its tailnet is read or refused, and whom it names has a name."""
+    with _short(DecodeError):
+        assert all(machine.name and machine.addresses for machine in decode_status(data).peers)
+    with _short(DecodeError):
+        assert decode_whois(data).machine.name
+
+
 TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
     target.__name__: target
     for target in (
@@ -273,5 +285,6 @@ TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
         altered_handshake,
         epmd_codec,
         port_mapper,
+        tailscaled,
     )
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -74,6 +75,16 @@ streams: Final = st.integers(0, 2)
 bodies: Final = st.builds(begin, streams, st.integers(0, 200), st.binary(max_size=50)) | st.builds(
     go_on, streams, st.binary(max_size=50)
 )
+fields: Final = st.sampled_from(
+    ["BackendState", "TailscaleIPs", "Self", "Peer", "Node", "UserProfile", "Hostinfo", "Name", "Tags", "DNSName"]
+)
+texts: Final = st.sampled_from(["Running", "fd7a::1", "100.64.0.1/32", "tag:x", "beta.ts.net."]) | st.text(max_size=3)
+statuses: Final[st.SearchStrategy[Any]] = st.recursive(
+    st.none() | st.booleans() | st.integers() | texts,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(fields, inner, max_size=6),
+    max_leaves=20,
+)
+
 LIKELY: Final[dict[str, st.SearchStrategy[bytes]]] = {
     "framing": behind_heads(st.builds(framed, st.just(0), frames)),
     "fragments": behind_heads(bodies | st.builds(framed, st.integers(0, 3), frames)),
@@ -82,6 +93,7 @@ LIKELY: Final[dict[str, st.SearchStrategy[bytes]]] = {
     "twins": st.builds(pack, terms) | frames,
     "connection": behind_heads(st.builds(framed, st.integers(0, 3), frames) | bodies),
     "port_mapper": behind_heads(requests | st.binary(max_size=5)),
+    "tailscaled": statuses.map(lambda status: json.dumps(status).encode()),
 }
 """What comes nearer to being right than any bytes do."""
 
