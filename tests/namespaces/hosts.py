@@ -23,7 +23,9 @@ from typing import IO, Final, Self
 ROOT: Final = Path(__file__).parents[2]
 PATIENCE: Final = 20.0
 """Seconds in which a program has to say what is waited for."""
-FIRST_PROCESS: Final = "mount -t tmpfs tmpfs /run && ip link set lo up && echo ready && exec cat"
+FIRST_PROCESS: Final = (
+    "mount -t tmpfs tmpfs /run && mount -t sysfs sysfs /sys && ip link set lo up && echo ready && exec cat"
+)
 AS_ROOT: Final = os.geteuid() == 0
 
 

@@ -1,6 +1,7 @@
 """A node that says what it hears and does what it is told: `python -m tests.namespaces.talker OPTIONS`.
 
-The options of the node are JSON. Each line of its output begins with the time: the clock is the same on all hosts.
+The options of the node are JSON; an underlay in them is the name of a WireGuard interface. Each line of its output
+begins with the time: the clock is the same on all hosts.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from pydist import (
     send,
     spawn,
 )
+from pydist.underlay.wireguard import WireGuardUnderlay
 
 NAME: Final = "talker"
 
@@ -96,4 +98,7 @@ def _say(*words: object) -> None:
 
 
 if __name__ == "__main__":
-    run(talk, **json.loads(sys.argv[1]))
+    options = json.loads(sys.argv[1])
+    if "underlay" in options:
+        options["underlay"] = WireGuardUnderlay(options["underlay"])
+    run(talk, **options)

@@ -77,6 +77,21 @@ def test_a_stranger_in_the_network_below_is_refused_at_every_port(switch: Switch
         assert said == "ConnectionRefusedError\n"
 
 
+def test_a_stranger_that_routes_to_the_tunnels_address_is_closed_before_a_word_by_nodes_with_the_underlay(
+    switch: Switch, tunnels: list[Tunnel]
+) -> None:
+    a, b = two(tunnels, underlay="wg0")
+    stranger = switch.add("stranger")
+    # Linux takes packets for any of its addresses, whatever interface they come by.
+    stranger.run("ip", "route", "add", tunnels[0].address, "via", tunnels[0].host.address)
+    own = ports(tunnels[0].host, tunnels[0].address)
+    assert len(own) == 2  # the node, and the port mapper
+    said = {stranger.run(sys.executable, "-c", TRY, tunnels[0].address, str(port)) for port in own}
+    assert said <= {"taken b''\n", "ConnectionResetError\n"}
+    a.does("tell", b, "still-here")
+    b.hears("read still-here")
+
+
 def test_who_is_in_the_tunnel_without_the_cookie_gets_nowhere(switch: Switch, alpha: Host, beta: Host) -> None:
     tunnels = join(alpha, beta, switch.add("guest"))
     a, b = two(tunnels)
