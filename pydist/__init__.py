@@ -1,6 +1,6 @@
 """pydist: OTP for Python. Processes, links, monitors, supervisors, and nodes that talk as if they were one."""
 
-from pydist import inspection, rpc
+from pydist import global_names, inspection, rpc
 from pydist.aliases import alias, make_ref, unalias
 from pydist.application import Application, get_application, get_env
 from pydist.application_controller import ApplicationController, ApplicationInfo
@@ -296,6 +296,7 @@ __all__ = [
     "get_env",
     "get_state",
     "get_status",
+    "global_names",
     "in_state",
     "inspection",
     "is_alive",

@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextlib import suppress
 from typing import Any, Final, TypeVar, TypeVarTuple, cast
 
+from pydist.boot import BOOT
 from pydist.cluster import Cluster
 from pydist.cookie_jar import CookieJar
 from pydist.core.busy_wait import BUSY_WAIT
@@ -84,6 +85,8 @@ class Node:
         prevent_overlapping_partitions: when other nodes have lost each other, disconnect from those that were lost, so
             that the nodes that are connected are connected with each other, all of them. Nodes that do not want it, and
             hidden ones, are left alone. Switch it off where nodes are on purpose connected with some others only.
+        global_names: start the server of the names of the cluster (`global_names.py`). Without it, the node takes no
+            part: it knows no such names, others don't ask it, and what would change them raises `NoProcess`.
         allow_public: listen at a public address, or at all addresses. pydist does not encrypt: think twice.
         underlay: the network to listen on, at all its addresses, and to dial on, whatever else this host is on; see
             docs/topics/underlay.md. A connection from another network is closed before a byte of it is read. The start
@@ -128,6 +131,7 @@ class Node:
         auto_connect: AutoConnect = "always",
         keep_connected: Iterable[str] = (),
         prevent_overlapping_partitions: bool = True,
+        global_names: bool = True,
         allow_public: bool = False,
         underlay: Underlay | None = None,
         message_limit: int = MESSAGE_LIMIT,
@@ -156,6 +160,7 @@ class Node:
             raise NodeStartError(f"spawn_limit is a number of processes from 0 on, not {spawn_limit!r}")
         self._spawn_limit = spawn_limit
         self._compress = compress
+        self._boot = BOOT if global_names else []
         self._port = port
         self._liveness = Liveness(
             net_ticktime=net_ticktime,
@@ -214,6 +219,7 @@ class Node:
             self._runtime = self._watched(Runtime(loop))
             return
         self._runtime = self._watched(Runtime(loop, self.name, creation))
+        self._runtime.entropy = self._env.entropy
         settings = Settings(
             local=Identity(self.name, creation, self._liveness.flags, hidden=self._hidden),
             cookies=self._cookies,
@@ -235,6 +241,8 @@ class Node:
             self._discoverer = Discoverer(self.name, self._discovery, self._cluster, self._env)
         port = None if self._listener is None else self._listener.port
         log.info("node_started", node=self.name, port=port, creation=creation)
+        for boot in self._boot:
+            await self.run(boot, not self._hidden)
 
     async def _get_name(self, nameless: Nameless) -> int:
         """From another node, and with it the creation."""

@@ -32,6 +32,7 @@ class NodeOptions(TypedDict, total=False):
     auto_connect: AutoConnect
     keep_connected: Iterable[str]
     prevent_overlapping_partitions: bool
+    global_names: bool
     allow_public: bool
     underlay: Underlay | None
     message_limit: int

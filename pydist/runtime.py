@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 from pydist.core.names import Names, check_name
 from pydist.core.relations import Target
 from pydist.dead_letters import DeadLetters, DeadReason
+from pydist.env import real_env
 from pydist.errors import NodeStartError, PydistError, UnknownName
 from pydist.message_timers import MessageTimers
 from pydist.neighbours import Neighbours, NoNeighbours
@@ -73,6 +74,7 @@ class Runtime(ProcessTable[Process]):
     __slots__ = (
         "closed",
         "dead_letters",
+        "entropy",
         "loop",
         "message_timers",
         "names",
@@ -98,6 +100,8 @@ class Runtime(ProcessTable[Process]):
         self.spawns = RemoteSpawns(self)
         self.outward: Outward = Nowhere(self.dead_letter)
         self.neighbours: Neighbours = NoNeighbours(node, loop.create_future)
+        self.entropy = real_env().entropy
+        """Gives that many random bytes; a node puts that of its `env` here."""
         self.closed = False
         """Every process has been killed, and the clean-up of one must not start another."""
         self.watch: Watch | None = None

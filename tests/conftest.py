@@ -80,7 +80,8 @@ async def start_node(port_mapper: int, network: MemoryNetwork) -> AsyncIterator[
     asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context))
 
     async def start(short: str, **options: Any) -> Node:
-        settings: dict[str, Any] = {"cookie": "secret", "epmd_port": port_mapper, "network": network, **options}
+        settings: dict[str, Any] = {"cookie": "secret", "epmd_port": port_mapper, "network": network}
+        settings |= {"global_names": False, **options}  # most tests look at what two nodes have in common
         node = Node(f"{short}@127.0.0.1", **settings)
         await node.start()
         started.append(node)
