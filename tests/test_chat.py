@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -76,3 +77,25 @@ def test_presence_and_messages_go_on_when_a_node_is_killed(guests: list[Guest]) 
     b.say("still here")
     for guest in (a, b):
         guest.until("b: still here")
+
+
+def test_one_memory_serves_all_and_when_its_node_is_killed_there_is_another(guests: list[Guest]) -> None:
+    a, b, c = guests
+    for guest in guests:
+        guest.until("* a is here", "* b is here", "* c is here")
+    remembers(a, "a", c)
+    a.popen.kill()
+    b.until("* a has left")
+    remembers(b, "b", c)
+
+
+def remembers(speaker: Guest, name: str, reader: Guest) -> None:
+    """Say something until another can recall it: while the memory moves to another node, nobody remembers."""
+    end = time.monotonic() + 30
+    while f"> {name}: remember" not in reader.seen:
+        assert time.monotonic() < end, reader.seen
+        mark = f"mark {len(reader.seen)}"
+        speaker.say("remember")
+        reader.say("/recall")
+        reader.say(mark)
+        reader.until(f"c: {mark}")

@@ -1,4 +1,5 @@
-"""A chat room on several nodes: who is there, and what they say. Start it as `python -m examples.chat a`."""
+"""A chat room on several nodes: who is there, what they say, and what was said before. Start it as
+`python -m examples.chat a`."""
 
 from __future__ import annotations
 
@@ -7,11 +8,34 @@ import sys
 from collections.abc import Iterable
 from typing import Any, Final
 
-from pydist import GenServer, Message, Pid, Supervisor, cast, child, pg, run, self_pid, send
+from pydist import (
+    AlreadyStarted,
+    Caller,
+    CallError,
+    GenServer,
+    Message,
+    Pid,
+    Request,
+    Supervisor,
+    Via,
+    call,
+    cast,
+    child,
+    global_names,
+    monitor,
+    pg,
+    receive,
+    run,
+    self_pid,
+    send,
+)
 
 NODES: Final = ("a@127.0.0.1", "b@127.0.0.1", "c@127.0.0.1")
 SCOPE: Final = "chat"
 ROOM: Final = "lobby"
+MEMORY: Final = Via(global_names, "memory")
+"""One in the whole cluster."""
+REMEMBERED: Final = 20
 
 
 class Said(Message, tag="chat.said"):
@@ -19,6 +43,33 @@ class Said(Message, tag="chat.said"):
 
     who: str
     text: str
+
+
+class Recall(Request[list[str]], tag="chat.recall"):
+    """What was said last?"""
+
+
+class Memory(GenServer):
+    """Remembers what was said. Gone with its node; the next one begins with what is said from then on."""
+
+    async def init(self) -> None:
+        self.lines: list[str] = []
+
+    async def handle_call(self, request: Request[Any], caller: Caller, /) -> object:
+        return self.lines if isinstance(request, Recall) else await super().handle_call(request, caller)
+
+    async def handle_cast(self, message: Any, /) -> None:
+        self.lines = [*self.lines, message][-REMEMBERED:]
+
+
+async def keep_memory() -> None:
+    """See to it that there is a memory: here, unless another node has it, and as soon as that is gone."""
+    while True:
+        try:
+            memory = await Memory.start_link(name=MEMORY)
+        except AlreadyStarted as error:
+            memory = error.pid
+        await receive(monitor(memory))
 
 
 class Guest(GenServer):
@@ -33,6 +84,7 @@ class Guest(GenServer):
     async def handle_cast(self, message: Any, /) -> None:
         for pid in pg.get_members(SCOPE, ROOM):
             send(pid, Said(self.name, message))
+        cast(MEMORY, f"{self.name}: {message}")
 
     async def handle_info(self, message: Any, /) -> None:
         match message:
@@ -59,10 +111,24 @@ def show(line: str) -> None:
 
 async def main(name: str) -> None:
     """Say each line of the standard input, until it ends."""
-    children = [child(pg.Scope, name=SCOPE), child(Guest, name, name="guest")]
-    await Supervisor.start_link(children, strategy="rest_for_one")  # without its scope a guest is in no room
+    children = [child(pg.Scope, name=SCOPE), child(Guest, name, name="guest"), child(keep_memory)]
+    await Supervisor.start_link(
+        children, strategy="rest_for_one", intensity=5
+    )  # without its scope, nobody is in a room
     while line := await asyncio.to_thread(sys.stdin.readline):
-        cast("guest", line.rstrip("\n"))
+        if line == "/recall\n":
+            await recall()
+        else:
+            cast("guest", line.rstrip("\n"))
+
+
+async def recall() -> None:
+    """Show what was said, also before this node was there."""
+    try:
+        for line in await call(MEMORY, Recall()):
+            show(f"> {line}")
+    except CallError:
+        show("* nobody remembers just now")
 
 
 if __name__ == "__main__":
