@@ -16,7 +16,7 @@ run: $(INSTALLED) ## start the example: three nodes on this machine, and a page 
 	@$(BIN)/python -m examples.sfu $(ARGS)
 
 test: $(INSTALLED) ## run all tests, with real browsers and Erlang nodes, and on pure Python; or those of ARGS
-	@.ci/packages erl:erlang-base epmd:erlang-base chromium:chromium
+	@PATH="$$PATH:/usr/sbin" .ci/packages erl:erlang-base epmd:erlang-base chromium:chromium sshd:openssh-server ssh:openssh-client
 	@.ci/packages wireguard-go:wireguard-go wg:wireguard-tools ip:iproute2 || echo "pydist: going on without WireGuard" >&2
 	@$(if $(ARGS),,PYDIST_PURE=1 $(BIN)/python -m pytest -q -m twin)
 	@$(BIN)/python -m pytest $(ARGS)

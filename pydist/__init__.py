@@ -77,6 +77,7 @@ from pydist.net_kernel import connect, connect_node, disconnect, monitor_node, m
 from pydist.node import Node
 from pydist.node_watch import BusyNode, ExportRefused, LongMessageQueue, LongSchedule, SchedulerLag
 from pydist.partition_supervisor import PartitionSupervisor
+from pydist.peer_node import NotStarted, PeerInfo, PeerNode, peer_info
 from pydist.primitives import (
     async_dist,
     bound_mailbox,
@@ -224,9 +225,12 @@ __all__ = [
     "NodeUp",
     "NotExported",
     "NotInProcess",
+    "NotStarted",
     "Opaque",
     "Outcome",
     "PartitionSupervisor",
+    "PeerInfo",
+    "PeerNode",
     "Pid",
     "PortInUse",
     "PortMapperError",
@@ -312,6 +316,7 @@ __all__ = [
     "node_info",
     "node_name",
     "nodes",
+    "peer_info",
     "process_info",
     "processes",
     "publish",

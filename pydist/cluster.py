@@ -14,7 +14,7 @@ from pydist.door import Door
 from pydist.errors import PydistError
 from pydist.greeting import Greeting
 from pydist.mesh import Mesh
-from pydist.neighbours import NodeInfo, NodeKind
+from pydist.neighbours import Heritage, NodeInfo, NodeKind
 from pydist.node_events import NodeEvents, type_of
 from pydist.node_ports import NodePorts
 from pydist.own_log import log
@@ -66,7 +66,7 @@ class Cluster:
         self._connections = count(1)
         self._links: set[asyncio.Future[None]] = set()
         """Done when a connection's transport is closed, which may be later than the connection."""
-        self._setup_time = settings.setup_time
+        self._settings = settings
         self._closed = False
         self._timer: asyncio.TimerHandle | None = None
         self._heard = Spinner(runtime.loop, self._clock, settings.busy_wait).heard
@@ -154,6 +154,18 @@ class Cluster:
         self._perform(effects)
         return bool(effects)
 
+    def heritage(self, node: str) -> Heritage:
+        """What the node of this name has of ours when it is started from here. Raises BadNodeName."""
+        NodeName.parse(node)
+        settings = self._settings
+        options = {
+            "net_ticktime": settings.net_ticktime,
+            "net_tickintensity": settings.intensity,
+            "message_limit": settings.message_limit,
+            **self._ports.options(node),
+        }
+        return Heritage(settings.cookies().of(node), options)
+
     def _leave(self, node: str, text: str) -> None:
         self._perform(self._table.disconnect(node, text, self._clock(), for_good=False))
 
@@ -188,7 +200,7 @@ class Cluster:
         self._closed = True
         self._set_timer()
         if self._links:
-            await asyncio.wait(self._links, timeout=self._setup_time)
+            await asyncio.wait(self._links, timeout=self._settings.setup_time)
 
     # -- what handshakes ask and tell (see GreetingOwner)
 

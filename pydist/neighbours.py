@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Literal, Protocol, TypeAlias
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, Protocol, TypeAlias
 
 import attrs
 
 from pydist.core.node_monitors import Wish
+from pydist.errors import NodeStartError
 from pydist.process import Process
 from pydist.terms import NodeDown, NodeName, NodeType
 
@@ -35,14 +36,26 @@ class NodeInfo:
     """Nothing was heard of it for longer than it should be."""
 
 
+@attrs.frozen
+class Heritage:
+    """What a node that is started from here has of this one, so that the two find and understand each other."""
+
+    cookies: tuple[bytes, ...] = attrs.field(repr=False)
+    """Those that count with it; the first is preferred."""
+    options: Mapping[str, Any]
+    """Of `Node`, by keyword."""
+
+
 class Neighbours(Protocol):
-    """What a process can ask for. Names are those of nodes; all but `nodes` raise BadNodeName for what is none."""
+    """What a process can ask for. Names are those of nodes; all but `nodes` raise BadNodeName for what is none.
+    `heritage` raises NodeStartError where there is no distribution."""
 
     def nodes(self, kind: NodeKind, /) -> list[str]: ...
     def node_info(self, node: str, /) -> NodeInfo | None: ...
     def connect(self, node: str, /) -> None: ...
     def reach(self, node: str, /) -> asyncio.Future[bool]: ...
     def disconnect(self, node: str, /) -> bool: ...
+    def heritage(self, node: str, /) -> Heritage: ...
     def monitor_nodes(self, process: Process, wish: Wish, /, *, wanted: bool) -> None: ...
     def monitor_node(self, process: Process, node: str, /, *, wanted: bool) -> None: ...
 
@@ -73,6 +86,10 @@ class NoNeighbours:
     def disconnect(self, node: str) -> bool:
         NodeName.parse(node)
         return False
+
+    def heritage(self, node: str) -> Heritage:
+        NodeName.parse(node)
+        raise NodeStartError(f"no node can be started from here: {ALONE}")
 
     def monitor_nodes(self, process: Process, wish: Wish, *, wanted: bool) -> None: ...
 

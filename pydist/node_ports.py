@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 from pydist import epmd_client
 from pydist.core.registrations import wide_creation
@@ -43,6 +43,10 @@ class NodePorts(Protocol):
 
     async def find(self, name: NodeName, timeout: float) -> int:
         """The port of another node, within `timeout` seconds. Raises Unreachable, PortMapperError."""
+        ...
+
+    def options(self, name: str) -> dict[str, Any]:
+        """With what another node of the cluster is started, so that it is found in the same way."""
         ...
 
 
@@ -119,6 +123,10 @@ class MappedPorts:
             raise Unreachable(f"{name} is no pydist node")
         return found.port
 
+    def options(self, name: str) -> dict[str, Any]:  # noqa: ARG002  # the same for each
+        """Ask the same port mapper."""
+        return {"epmd_port": self._epmd_port}
+
 
 class FixedPorts:
     """Without a port mapper (Erlang: `-start_epmd false -erl_epmd_port 9100`).
@@ -161,6 +169,11 @@ class FixedPorts:
         if port is None:
             raise Unreachable(f"{name} is not among the peer_ports of this node: add it there with its port")
         return port
+
+    def options(self, name: str) -> dict[str, Any]:
+        """Listen where others look for it."""
+        port = self._ports if isinstance(self._ports, int) else self._ports.get(name, 0)
+        return {"peer_ports": self._ports, "port": port}
 
 
 def node_ports(
