@@ -64,6 +64,7 @@ CASES: Final = (
     Case("process_bytes", "bytes/process", 50_000, bytes_each),
     Case("remote_rtt_us", "us", 10_000, microseconds_each),
     Case("remote_call_us", "us", 10_000, microseconds_each),
+    Case("remote_rpc_us", "us", 5_000, microseconds_each),
     Case("remote_oneway_int_per_s", "messages/s", 300_000, per_second),
     Case("remote_oneway_map_per_s", "messages/s", 250_000, per_second),
     Case("remote_oneway_message_per_s", "messages/s", 250_000, per_second),

@@ -36,6 +36,7 @@ def remote(node: str) -> dict[str, Work]:
     return {
         "remote_rtt_us": partial(remote_cases.remote_rtt, node),
         "remote_call_us": partial(remote_cases.remote_call, node),
+        "remote_rpc_us": partial(remote_cases.remote_rpc, node),
         "remote_oneway_int_per_s": partial(remote_cases.remote_oneway_ints, node),
         "remote_oneway_map_per_s": partial(oneway, message=A_MAP),
         "remote_oneway_message_per_s": partial(oneway, message=Reading(b"temperature", 21.5, 1_764_061_200)),

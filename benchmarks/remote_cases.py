@@ -6,7 +6,7 @@ from itertools import repeat
 from typing import Final
 
 from benchmarks.workers import calls, ended, round_trips, stream, timed
-from pydist import receive, self_pid, send, spawn
+from pydist import export, receive, rpc, self_pid, send, spawn
 from pydist.terms import Pid
 
 SERVICE: Final = "bench"
@@ -29,6 +29,20 @@ async def remote_rtt(node: str, count: int) -> int:
 
 async def remote_call(node: str, count: int) -> int:
     return await timed(calls, await ask(node, "server", count), count)
+
+
+@export(name="bench.same")
+async def same(number: int) -> int:
+    return number
+
+
+async def remote_rpc(node: str, count: int) -> int:
+    return await timed(remote_procedure_calls, node, count)
+
+
+async def remote_procedure_calls(node: str, count: int) -> None:
+    for number in range(count):
+        await rpc.call(node, same, number)
 
 
 async def remote_oneway_ints(node: str, count: int) -> int:

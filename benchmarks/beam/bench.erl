@@ -21,6 +21,7 @@ drive([Name, Digits | EchoNode]) ->
 'case'(process_bytes, []) -> fun process_bytes/1;
 'case'(remote_rtt_us, [Node]) -> fun(Count) -> remote_rtt(Node, Count) end;
 'case'(remote_call_us, [Node]) -> fun(Count) -> remote_call(Node, Count) end;
+'case'(remote_rpc_us, [Node]) -> fun(Count) -> remote_rpc(Node, Count) end;
 'case'(remote_oneway_int_per_s, [Node]) -> fun(Count) -> remote_ints(Node, Count) end;
 'case'(remote_oneway_map_per_s, [Node]) ->
     Map = #{<<"a">> => 1, <<"b">> => <<"hello world">>, <<"c">> => [1, 2, 3], <<"d">> => 3.14},
@@ -89,6 +90,15 @@ remote_rtt(Node, Count) ->
 remote_call(Node, Count) ->
     Server = ask(Node, server, Count),
     timed(fun() -> calls(Server, Count) end).
+
+remote_rpc(Node, Count) ->
+    timed(fun() -> remote_procedure_calls(Node, Count) end).
+
+remote_procedure_calls(_, 0) ->
+    ok;
+remote_procedure_calls(Node, Count) ->
+    Count = erpc:call(Node, erlang, abs, [Count], 5000),
+    remote_procedure_calls(Node, Count - 1).
 
 remote_ints(Node, Count) ->
     Sink = ask(Node, sink, Count),

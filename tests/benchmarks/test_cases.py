@@ -15,6 +15,7 @@ def test_the_cases_are_those_that_the_project_promises() -> None:
         "process_bytes",
         "remote_rtt_us",
         "remote_call_us",
+        "remote_rpc_us",
         "remote_oneway_int_per_s",
         "remote_oneway_map_per_s",
         "remote_oneway_message_per_s",
