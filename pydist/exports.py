@@ -48,6 +48,10 @@ def is_process_class(target: object) -> TypeGuard[ProcessClass]:
     return isinstance(target, type) and callable(getattr(target, "__remote_life__", None))
 
 
+def _signature_of(export: Export) -> inspect.Signature:
+    return inspect.signature(export.target.init if is_process_class(export.target) else export.target)
+
+
 @attrs.frozen
 class Export:
     """Something that was marked."""
@@ -56,6 +60,10 @@ class Export:
     target: Callable[..., Any]
     to: tuple[str, ...] | None
     """Patterns of the nodes that it is for, see `core/export_policy.py`; None for all."""
+    signature: inspect.Signature = attrs.field(
+        init=False, eq=False, repr=False, default=attrs.Factory(_signature_of, takes_self=True)
+    )
+    """How it is called: found once, since that takes as long as all else that a call needs here."""
 
     def is_for(self, visitor: Visitor) -> bool:
         """Whether it is meant for that node."""
@@ -63,10 +71,8 @@ class Export:
 
     def check(self, args: tuple[Any, ...]) -> None:
         """Raise TypeError for arguments that it does not take."""
-        if is_process_class(self.target):
-            inspect.signature(self.target.init).bind(None, *args)
-        else:
-            inspect.signature(self.target).bind(*args)
+        first = (None,) if is_process_class(self.target) else ()
+        self.signature.bind(*first, *args)
 
     def life(self, asker: Pid, ref: Ref, args: tuple[Any, ...], *, link: bool) -> tuple[Life, tuple[Any, ...]]:
         """The async function, and its arguments, that a process of it runs."""
