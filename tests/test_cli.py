@@ -105,11 +105,12 @@ def test_inspect_shows_processes_the_tree_and_one_process(epmd_port: int) -> Non
     code, out, err = pydist(epmd_port, "inspect", NODE)
     assert (code, err) == (0, "")
     title, head, first, *_ = out.splitlines()
-    assert title == f"{NODE}: 5 processes"
+    assert title.startswith(f"{NODE}: ")
     assert head.split() == ["PID", "MAILBOX", "MEMORY", "REDUCTIONS", "STATUS", "NAME", "RUNS"]
     assert first.split()[1::3] == ["1", "waiting"]
     code, out, _ = pydist(epmd_port, "inspect", NODE, "--tree")
-    assert [line.split()[1] for line in out.splitlines()] == ["floor", "till"]
+    lines = [line[:8].rstrip() for line in out.splitlines()]
+    assert lines[lines.index("+ floor") + 1] == "  - till"
     code, out, _ = pydist(epmd_port, "inspect", NODE, "till", "--json")
     detail = json.loads(out)
     assert (code, detail["info"]["name"], detail["info"]["label"], detail["links"]) == (0, "till", "Till", 1)
