@@ -9,7 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any, Final
 
-VERSION: Final = 15
+VERSION: Final = 16
 """That of the twin which fits; see `module.c`."""
 
 

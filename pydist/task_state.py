@@ -103,9 +103,9 @@ class TaskState:
         self.dying = False
         """It has been told to exit, and cleans up."""
         self.exit_reason: Reason = NORMAL
-        self.reductions = REDUCTIONS
+        self.reductions: int = REDUCTIONS
         """How many more messages it may take before others get their turn."""
-        self.spent = 0
+        self.spent: int = 0
         """Its work so far, in steps and messages, but for what is missing from `reductions`."""
         self.deadline = inf
         """When a receive that waits is to be woken, in the loop's time."""
