@@ -1,6 +1,6 @@
 """pydist: OTP for Python. Processes, links, monitors, supervisors, and nodes that talk as if they were one."""
 
-from pydist import global_names, inspection, rpc
+from pydist import global_names, inspection, pg, rpc
 from pydist.aliases import alias, make_ref, unalias
 from pydist.application import Application, get_application, get_env
 from pydist.application_controller import ApplicationController, ApplicationInfo
@@ -317,6 +317,7 @@ __all__ = [
     "node_name",
     "nodes",
     "peer_info",
+    "pg",
     "process_info",
     "processes",
     "publish",
