@@ -178,6 +178,8 @@ def _check(scope: Pid, shares: Any) -> int:
     size = 0
     for group, pids in shares:
         hash(group)
+        if not isinstance(pids, list | tuple):  # of a dict its values would count
+            raise TypeError(f"the members of a group are a list, not a {type(pids).__qualname__}")
         for pid in pids:
             if not is_pid(pid) or (pid.node, pid.creation) != (scope.node, scope.creation):
                 raise ValueError("it speaks of processes that are not of its node")

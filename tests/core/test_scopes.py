@@ -256,6 +256,8 @@ def test_the_last_words_of_a_scope_that_another_has_followed_count_no_more() -> 
 
 
 BAD: Any = [[X]]
+MANY: Any = [("red", {X: 1_000_000})]
+"""A million memberships in a few bytes, if they were counted as a `Counter` counts."""
 
 
 @pytest.mark.parametrize(
@@ -268,6 +270,7 @@ BAD: Any = [[X]]
         (Withdraw(THERE, [("red", BAD)]), "it speaks of processes that are not of its node"),
         (Share(THERE, [(BAD, [X])]), "unhashable type: 'list'"),
         (Share(THERE, BAD), "not enough values to unpack (expected 2, got 1)"),
+        (Sync(THERE, MANY), "the members of a group are a list, not a dict"),
         (Share(THERE, [("red", [X] * 3)]), "it has more than 3 memberships"),
         (Sync(THERE, [("red", [X] * 4)]), "it has more than 3 memberships"),
     ],
