@@ -10,6 +10,8 @@ import asyncio
 from inspect import isawaitable
 from typing import Any, Final
 
+import attrs
+
 from pydist.boot import at_boot
 from pydist.core.global_names import (
     Answer,
@@ -41,8 +43,8 @@ from pydist.gen.calls import Caller, reply
 from pydist.gen.lifecycle import NO_REPLY
 from pydist.gen_server import GenServer
 from pydist.global_resolvers import RESOLVERS
-from pydist.message import Message, Request
-from pydist.messaging import acting, send
+from pydist.message import FromPeer, Message, Request
+from pydist.messaging import acting, current, send
 from pydist.net_kernel import disconnect, monitor_nodes, nodes
 from pydist.own_log import log
 from pydist.primitives import async_dist, demonitor, monitor, publish, self_pid, spawn
@@ -90,11 +92,13 @@ class DelLock(Request[bool], tag="$global_del_lock"):
     requester: Any
 
 
-class _GoOn(Message, tag="$global_go_on"):
+@attrs.frozen
+class _GoOn:  # this, and the next one, are no messages that a peer could send
     turn: int
 
 
-class _Resolved(Message, tag="$global_resolved"):
+@attrs.frozen
+class _Resolved:
     turn: int
     name: Any
     winner: Pid | None
@@ -142,20 +146,24 @@ class GlobalServer(GenServer):
         log.warning("global_unknown_message", message=message)
 
     async def handle_info(self, message: Any, /) -> None:
-        """What other servers say, and what happens to nodes and processes."""
+        """What other servers say, and what happens to nodes and processes. A peer may make up a `Down`, or that a node
+        has come or gone; what is so, is looked up."""
         match message:
-            case Down(ref):
-                self._down(message, ref)
-            case NodeUp(node):
-                self._perform(self._names.node_up(node))
-            case NodeDown(node):
-                self._perform(self._names.node_down(node))
+            case Down(Ref() as ref):
+                if ref not in current().related().monitors:
+                    self._down(message, ref)
+            case NodeUp(str(node)):
+                if node in nodes():
+                    self._perform(self._names.node_up(node))
+            case NodeDown(str(node)):
+                if node not in nodes():
+                    self._perform(self._names.node_down(node))
             case _GoOn(turn):
                 self._perform(self._names.go_on(turn))
-            case _Resolved(turn, name, winner) if is_name(name):
+            case _Resolved(turn, name, winner):
                 self._perform(self._names.resolved(turn, name, winner))
-            case _ if isinstance(message, _TELLS):
-                self._perform(self._names.receive(message))
+            case FromPeer(node, word) if isinstance(word, _TELLS):
+                self._perform(self._names.receive(word, node))
             case _:
                 await super().handle_info(message)
 
@@ -228,7 +236,7 @@ class GlobalServer(GenServer):
 
     def _send(self, to: Pid, message: Message) -> None:
         try:
-            send(to, message)
+            send((SERVER, to.node), message)  # to the name: so it is told from whom it comes
         except ConnectionFull:  # it would miss a change: both begin anew
             disconnect(to.node)
 

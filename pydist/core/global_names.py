@@ -25,7 +25,18 @@ from typing import Any, Literal, TypeAlias
 
 import attrs
 
-from pydist.core.global_protocol import Ask, Changed, Granted, Greet, Names, Refused, Release, Released, is_sound
+from pydist.core.global_protocol import (
+    NAMES_LIMIT,
+    Ask,
+    Changed,
+    Granted,
+    Greet,
+    Names,
+    Refused,
+    Release,
+    Released,
+    is_sound,
+)
 from pydist.core.name_table import NameTable
 from pydist.core.turns import Asker, Turns
 from pydist.message import Message
@@ -214,9 +225,9 @@ class GlobalNames:
                 self._end(current)
         return self._done()
 
-    def receive(self, message: Any) -> list[Order]:
-        """What another server says. Nothing is believed of whom we don't know."""
-        if is_sound(message):
+    def receive(self, message: Any, node: str) -> list[Order]:
+        """What the server of another node says. Nothing is believed of whom we don't know, or who speaks for others."""
+        if is_sound(message, node):
             self._take(message)
         return self._done()
 
@@ -296,7 +307,7 @@ class GlobalNames:
         for name, pid, present in changes:
             if not present:
                 self._take_away(name, pid, told=True)
-            elif pid.node == sender.node != self._me.node:
+            elif pid.node == sender.node != self._me.node and self.table.size_of(pid.node) < NAMES_LIMIT:
                 self.table.add(name, pid)
         self._look_for_clashes(sender.node)
 
@@ -333,8 +344,8 @@ class GlobalNames:
 
     def _asked(self, ask: Ask) -> None:
         asker = (ask.sender.node, ask.turn)
-        if asker in self._asks:
-            return
+        if any(node == ask.sender.node for node, _ in self._asks):
+            return  # who asks again has given back what was asked for before
         answer = self._turns.ask(asker, waits=ask.waits)
         if answer is False:
             self._say(ask.sender, Refused(self._me, ask.turn))
@@ -392,7 +403,12 @@ class GlobalNames:
 
     def _granted(self, node: str, number: int, taken: Iterable[Any]) -> None:
         turn = self._turn
-        if turn is not None and turn.number == number and turn.phase == "asking" and node in turn.asked:
+        if (
+            turn is not None
+            and turn.number == number
+            and turn.phase == "asking"
+            and node in turn.asked.keys() - turn.granted
+        ):
             turn.granted[node] = None
             turn.taken.update(taken)
             self._ask_others(turn)

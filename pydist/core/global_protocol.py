@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final, cast
 
-from pydist.message import Message
+from pydist.message import PeerMessage
 from pydist.terms import Atom, Pid
 
 
-class Greet(Message, tag="$global_greet"):
+class Greet(PeerMessage, tag="$global_greet"):
     """Who has seen the other come up says so; it is answered by `Names`."""
 
     sender: Pid
 
 
-class Names(Message, tag="$global_names"):
+class Names(PeerMessage, tag="$global_names"):
     """All names of the sender's own processes, and from now on it tells of each change."""
 
     sender: Pid
@@ -24,14 +24,14 @@ class Names(Message, tag="$global_names"):
     """Send yours, too."""
 
 
-class Changed(Message, tag="$global_changed"):
+class Changed(PeerMessage, tag="$global_changed"):
     """Names that have come (True), or gone (False)."""
 
     sender: Pid
     changes: Sequence[tuple[Any, Pid, bool]]
 
 
-class Ask(Message, tag="$global_ask"):
+class Ask(PeerMessage, tag="$global_ask"):
     """For the turn at the receiver's node: until it ends, nobody else changes names there."""
 
     sender: Pid
@@ -42,7 +42,7 @@ class Ask(Message, tag="$global_ask"):
     """Put it into the queue, if another has the turn; otherwise refuse it."""
 
 
-class Granted(Message, tag="$global_granted"):
+class Granted(PeerMessage, tag="$global_granted"):
     """The turn is the receiver's."""
 
     sender: Pid
@@ -51,14 +51,14 @@ class Granted(Message, tag="$global_granted"):
     """Of the names that were asked for, those that somebody has."""
 
 
-class Refused(Message, tag="$global_refused"):
+class Refused(PeerMessage, tag="$global_refused"):
     """Another has the turn."""
 
     sender: Pid
     turn: int
 
 
-class Release(Message, tag="$global_release"):
+class Release(PeerMessage, tag="$global_release"):
     """The turn is over, or is wanted no longer."""
 
     sender: Pid
@@ -67,13 +67,15 @@ class Release(Message, tag="$global_release"):
     """Whether a `Released` is wanted: then all that was told before is known."""
 
 
-class Released(Message, tag="$global_released"):
+class Released(PeerMessage, tag="$global_released"):
     """It is, and all that came before has been done."""
 
     sender: Pid
     turn: int
 
 
+NAMES_LIMIT: Final = 1_000_000
+"""So many names of one other node are kept."""
 DEEPEST: Final = 8
 """So many tuples a name may have inside each other."""
 
@@ -86,23 +88,27 @@ def is_name(value: object, depth: int = DEEPEST) -> bool:
     return type(value) in (str, bytes, int, bool, Atom, Pid)
 
 
-def is_sound(message: Any) -> bool:
-    """Whether the fields of a message are what they should be; it comes from a peer, and may be anything."""
-    if type(message.sender) is not Pid:
+def is_sound(message: Any, node: str) -> bool:
+    """Whether the fields of a message are what they should be; it comes from a peer, `node`, and may be anything."""
+    if type(message.sender) is not Pid or message.sender.node != node:
         return False
     match message:
         case Names(_, names, bool()):
-            return isinstance(names, list | tuple) and all(map(_is_entry, names))
+            return _is_list(names) and all(map(_is_entry, names))
         case Changed(_, changes):
-            return isinstance(changes, list | tuple) and all(map(_is_change, changes))
+            return _is_list(changes) and all(map(_is_change, changes))
         case Ask(_, int(), names, bool()):
-            return isinstance(names, list | tuple) and all(map(is_name, names))
+            return _is_list(names) and all(map(is_name, names))
         case Granted(_, int(), taken):
-            return isinstance(taken, list | tuple) and all(map(is_name, taken))
+            return _is_list(taken) and all(map(is_name, taken))
         case Refused(_, int()) | Released(_, int()) | Release(_, int(), bool()) | Greet():
             return True
         case _:
             return False
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list | tuple) and len(cast("Sequence[object]", value)) <= NAMES_LIMIT
 
 
 def _is_entry(entry: Any) -> bool:

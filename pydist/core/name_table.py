@@ -42,6 +42,10 @@ class NameTable:
         """The names of the processes of one node."""
         return list(self._of.get(node, {}).items())
 
+    def size_of(self, node: str) -> int:
+        """How many those are."""
+        return len(self._of.get(node, ()))
+
     def name_of(self, pid: Pid) -> Any:
         """The name of a process of this node; None if it has none."""
         return self._names.get(pid)

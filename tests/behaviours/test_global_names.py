@@ -10,11 +10,15 @@ import pytest
 
 from pydist import (
     KILL,
+    NOPROC,
     AlreadyStarted,
     Down,
     GenServer,
     Node,
+    NodeDown,
+    NodeUp,
     Pid,
+    Ref,
     Request,
     UnknownName,
     Via,
@@ -366,7 +370,7 @@ async def test_what_a_peer_makes_up_does_not_end_the_server(start_node: StartNod
     async def nonsense() -> bool:
         server = whereis("global_name_server")
         assert server is not None
-        for tag in ("$global_names", "$global_changed", "$global_ask", "$global_resolved"):
+        for tag in ("$global_names", "$global_changed", "$global_ask", "$down", "$nodeup", "$nodedown"):
             from pydist.message import class_of_tag  # noqa: PLC0415
 
             message: Any = class_of_tag(tag)
@@ -375,3 +379,20 @@ async def test_what_a_peer_makes_up_does_not_end_the_server(start_node: StartNod
         return whereis("global_name_server") == server
 
     assert await on(a, nonsense) is True
+
+
+async def test_a_peer_makes_up_no_end_of_a_process_and_no_node(start_node: StartNode) -> None:
+    a, b = await cluster(start_node, "ab")
+    pid, _ = await on(a, register, "x")
+
+    async def make_up(of: str) -> None:
+        there: Any = "global_name_server", of
+        for number in range(1, 200):
+            send(there, Down(Ref(a.name, number, pid.creation), pid, NOPROC))
+        send(there, NodeDown(b.name, "disconnect"))
+        send(there, NodeUp("nowhere@127.0.0.9"))
+
+    await on(b, make_up, a.name)
+    await on(b, global_names.sync)
+    await on(a, meet, b)
+    assert [await on(node, find, "x") for node in (a, b)] == [pid, pid]

@@ -120,7 +120,7 @@ class Cluster:
             self._work(*self.due.popleft())
         else:
             there = wire[1]
-            self.perform(there, self.servers[there].receive(self.wires[wire].popleft()))
+            self.perform(there, self.servers[there].receive(self.wires[wire].popleft(), wire[0]))
         return True
 
     def _work(self, node: str, order: Any) -> None:
@@ -267,12 +267,33 @@ def test_strangers_and_nonsense_change_nothing() -> None:
         Granted(stranger, 1, []),
         Release(stranger, 1, True),
     ):
-        assert server.receive(message) == []
+        assert server.receive(message, "z") == []
     nonsense: list[Any] = [Greet, Names, Changed]
-    assert not is_sound(nonsense[0]("a"))
-    assert not is_sound(nonsense[1](stranger, [("x", "y")], True))
-    assert not is_sound(nonsense[2](stranger, [([], stranger, True)]))
+    assert not is_sound(nonsense[0]("z"), "z")
+    assert not is_sound(nonsense[1](stranger, [("x", "y")], True), "z")
+    assert not is_sound(nonsense[2](stranger, [([], stranger, True)]), "z")
     assert server.table.names() == []
+
+
+def test_nobody_speaks_for_another_node_or_for_this_one() -> None:
+    me, b, x = Pid("a", 1, 1), Pid("b", 1, 1), Pid("b", 2, 1)
+    server = GlobalNames(me)
+    server.node_up("b")
+    server.node_up("c")
+    server.receive(Names(b, [("x", x)], True), "b")
+    for message in (Names(Pid("b", 9, 1), [], False), Changed(b, [("x", x, False)]), Ask(me, 1, [], True)):
+        assert server.receive(message, "c") == []
+    assert server.table.find("x") == x
+
+
+def test_a_node_has_asked_for_one_turn_at_most() -> None:
+    b = Pid("b", 1, 1)
+    server = GlobalNames(Pid("a", 1, 1))
+    server.node_up("b")
+    server.receive(Names(b, [], False), "b")
+    assert server.receive(Ask(b, 1, ["x"], True), "b") == [Send(b, Granted(Pid("a", 1, 1), 1, []))]
+    assert [server.receive(Ask(b, turn, ["x"], True), "b") for turn in (1, 2, 3)] == [[]] * 3
+    assert server.receive(Release(b, 1, False), "b") == []
 
 
 def test_names_are_what_arrives_as_it_was_sent() -> None:
