@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import ipaddress
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncGenerator
@@ -295,7 +296,12 @@ async def _talk(
 async def _connect(host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     try:
         return await asyncio.open_connection(host, port)
-    except (OSError, UnicodeError) as error:  # UnicodeError: what can be no host's name
+    except (socket.gaierror, UnicodeError) as error:  # UnicodeError: what can be no host's name
+        raise NoPortMapper(
+            f"no host {host} is known here ({getattr(error, 'strerror', None) or error}): write its address, or let DNS "
+            "or /etc/hosts know it"
+        ) from error
+    except OSError as error:
         raise NoPortMapper(
             f"no port mapper answers at {host}:{port}: start one there, with `python -m pydist.epmd -port {port}`"
         ) from error

@@ -36,7 +36,7 @@ import attrs
 from pydist import net_kernel, primitives
 from pydist.core.groups import Groups, Joined, Left
 from pydist.core.scopes import Change, Discover, Scopes, Word
-from pydist.errors import ConnectionFull, EncodeError, UnknownName
+from pydist.errors import ConnectionFull, EncodeError, NoProcess, UnknownName
 from pydist.gen.calls import Caller, call, cast
 from pydist.gen.lifecycle import NO_REPLY
 from pydist.gen.request_ids import receive_response, send_request
@@ -47,7 +47,7 @@ from pydist.messaging import acting, current, send
 from pydist.own_log import log
 from pydist.primitives import publish, published, self_pid
 from pydist.send_later import send_after
-from pydist.terms import Down, NodeDown, NodeUp, Pid, Ref, is_pid
+from pydist.terms import NOPROC, Down, NodeDown, NodeUp, Pid, Ref, is_pid
 
 __all__ = [
     "Joined",
@@ -275,7 +275,7 @@ async def join(scope: str, group: Hashable, pids: Pid | Iterable[Pid]) -> None:
     hash(group)
     _, runtime = acting()
     runtime.outward.check(group)
-    await call(scope, _Join(published(scope), group, _local(pids)), None)
+    await call(scope, _Join(_seal(scope), group, _local(pids)), None)
 
 
 async def leave(scope: str, group: Hashable, pids: Pid | Iterable[Pid]) -> bool:
@@ -288,7 +288,7 @@ async def leave(scope: str, group: Hashable, pids: Pid | Iterable[Pid]) -> bool:
         as `join`.
     """
     hash(group)
-    return await call(scope, _Leave(published(scope), group, _local(pids)), None)
+    return await call(scope, _Leave(_seal(scope), group, _local(pids)), None)
 
 
 def _local(pids: Pid | Iterable[Pid]) -> list[Pid]:
@@ -345,7 +345,19 @@ def _read(scope: str) -> Groups:
     groups = published(scope)
     if isinstance(groups, Groups):
         return groups
-    raise UnknownName(
+    raise UnknownName(_missing(scope))
+
+
+def _seal(scope: str) -> Groups:
+    """What a scope knows the processes of its node by. Raises NoProcess."""
+    groups = published(scope)
+    if isinstance(groups, Groups):
+        return groups
+    raise NoProcess(NOPROC, scope, None, _missing(scope))
+
+
+def _missing(scope: str) -> str:
+    return (
         f"no scope {scope!r} runs on this node: start it before those who use it, with pg.start_link({scope!r}) "
         f"or as child(pg.Scope, name={scope!r}) of their supervisor"
     )
@@ -367,7 +379,7 @@ async def monitor(scope: str, group: Hashable) -> tuple[Ref, list[Pid]]:
         TypeError: a group that can't be hashed.
     """
     hash(group)
-    return await _watch(scope, _Monitor(published(scope), group))
+    return await _watch(scope, _Monitor(_seal(scope), group))
 
 
 async def monitor_scope(scope: str) -> tuple[Ref, dict[Any, list[Pid]]]:
@@ -379,7 +391,7 @@ async def monitor_scope(scope: str) -> tuple[Ref, dict[Any, list[Pid]]]:
     Raises:
         NoProcess: no scope of this name runs.
     """
-    return await _watch(scope, _MonitorScope(published(scope)))
+    return await _watch(scope, _MonitorScope(_seal(scope)))
 
 
 async def _watch(scope: str, request: Request[R]) -> tuple[Ref, R]:
@@ -401,7 +413,7 @@ async def demonitor(scope: str, ref: Ref) -> bool:
     Raises:
         NoProcess: no scope of this name runs.
     """
-    known = await call(scope, _Demonitor(published(scope), ref), None)
+    known = await call(scope, _Demonitor(_seal(scope), ref), None)
     if known:
         _flush_changes(ref)
     return known

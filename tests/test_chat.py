@@ -99,3 +99,10 @@ def remembers(speaker: Guest, name: str, reader: Guest) -> None:
         reader.say("/recall")
         reader.say(mark)
         reader.until(f"c: {mark}")
+
+
+def test_a_start_without_the_name_of_a_node_says_which_there_are() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "examples.chat"], cwd=ROOT, capture_output=True, text=True, timeout=30, check=False
+    )
+    assert (done.returncode, done.stderr) == (1, "usage: python -m examples.chat a|b|c\n")

@@ -135,6 +135,12 @@ async def test_where_nobody_answers_the_error_says_how_to_start_one(ask: Callabl
         await ask(NOBODY)
 
 
+async def test_where_the_host_has_no_address_the_error_says_so() -> None:
+    host = "x" * 64  # no label of a name is so long, so nobody is asked
+    with pytest.raises(PortMapperError, match=rf"no host {host} is known here \(.*\): write its address, or let DNS"):
+        await lookup("a", host, NOBODY, timeout=5.0)
+
+
 @QUESTIONS
 async def test_one_who_never_answers_is_given_up(ask: Callable[[int], Awaitable[None]]) -> None:
     async with _answering(b"", then_close=False) as (port, _):

@@ -132,6 +132,8 @@ async def recall() -> None:
 
 
 if __name__ == "__main__":
+    if sys.argv[1:] not in (["a"], ["b"], ["c"]):
+        sys.exit("usage: python -m examples.chat a|b|c")
     own = f"{sys.argv[1]}@127.0.0.1"
     others = [node for node in NODES if node != own]
     run(main, sys.argv[1], name=own, cookie="chat", keep_connected=others)

@@ -38,6 +38,9 @@ class Via:
     module: ViaModule
     key: Any
 
+    def __repr__(self) -> str:
+        return f"Via({getattr(self.module, '__name__', self.module)}, {self.key!r})"
+
 
 Server: TypeAlias = Pid | str | RegisteredName | Via
 """Where a server can be called: its pid, its name here, `(name, node)`, or by way of a module."""

@@ -246,6 +246,7 @@ async def test_who_re_registers_takes_the_name_from_whoever_has_it(start_node: S
 async def test_servers_start_and_are_called_by_way_of_a_name_in_the_cluster(start_node: StartNode) -> None:
     a, b = await cluster(start_node, "ab")
     name = Via(global_names, "whoami")
+    assert repr(name) == "Via(pydist.global_names, 'whoami')"
 
     async def start() -> Pid:
         return await Server.start(name=name)

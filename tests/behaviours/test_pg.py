@@ -344,7 +344,7 @@ async def test_a_scope_that_does_not_run_is_an_error() -> None:
         pg.monitor_scope("chat"),
         pg.demonitor("chat", ref),
     ):
-        with pytest.raises(NoProcess, match="there is no process 'chat'"):
+        with pytest.raises(NoProcess, match="no scope 'chat' runs on this node: start it before those who use it"):
             await use
     for read in (lambda: pg.get_members("chat", "red"), lambda: pg.which_groups("chat")):
         with pytest.raises(UnknownName, match=r"no scope 'chat' runs on this node: .* with pg\.start_link\('chat'\)"):
