@@ -28,6 +28,7 @@ from pydist.net_kernel import connect_node
 from pydist.node import Node
 from pydist.node_options import NodeOptions
 from pydist.terms import NodeName
+from pydist.underlay.named import underlay_named
 from pydist.wire.epmd import HIDDEN_NODE
 
 T = TypeVar("T")
@@ -122,6 +123,8 @@ def _node_options(options: argparse.Namespace) -> NodeOptions:
         given["cookie_file"] = options.cookie_file
     elif not (Path.home() / ".pydist.cookie").exists():
         raise Fault("no cookie: ~/.pydist.cookie is not there; give --cookie-file FILE, the one of that node")
+    if options.underlay is not None:
+        given["underlay"] = underlay_named(options.underlay, 0.0)
     if options.port is not None:
         given["peer_ports"] = given["port"] = options.port
     else:
@@ -170,6 +173,9 @@ def _add_node(parser: argparse.ArgumentParser, run: Callable[[argparse.Namespace
     cookies.add_argument("--cookie-file", metavar="FILE", help="where its cookie is (default: ~/.pydist.cookie)")
     cookies.add_argument("--cookie", metavar="TEXT", help="its cookie; others on this host can see it while this runs")
     parser.add_argument("--port", type=_port, metavar="N", help="where it listens, if it is in no port mapper")
+    parser.add_argument(
+        "--underlay", metavar="NAME", help="find it, and talk to it, there: loopback, tailscale, wireguard:wg0 ..."
+    )
     _add_common(parser, run)
 
 

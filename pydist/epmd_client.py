@@ -298,8 +298,8 @@ async def _connect(host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.
         return await asyncio.open_connection(host, port)
     except (socket.gaierror, UnicodeError) as error:  # UnicodeError: what can be no host's name
         raise NoPortMapper(
-            f"no host {host} is known here ({getattr(error, 'strerror', None) or error}): write its address, or let DNS "
-            "or /etc/hosts know it"
+            f"no host {host} is known here ({getattr(error, 'strerror', None) or error}): write its address, or let "
+            "DNS or /etc/hosts know it"
         ) from error
     except OSError as error:
         raise NoPortMapper(

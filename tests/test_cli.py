@@ -96,6 +96,7 @@ def test_names_ping_and_nodes(epmd_port: int) -> None:
         ["shop", "pydist"],
     ]
     assert pydist(epmd_port, "ping", NODE) == (0, f"{NODE} answers\n", "")
+    assert pydist(epmd_port, "ping", NODE, "--underlay", "loopback") == (0, f"{NODE} answers\n", "")
     assert pydist(epmd_port, "nodes", NODE) == (0, f"{NODE} is connected with no other node\n", "")
     code, out, _ = pydist(epmd_port, "nodes", NODE, "--all", "--json")
     assert (code, [each["kind"] for each in json.loads(out)]) == (0, ["hidden"])
@@ -126,6 +127,9 @@ def test_inspect_shows_processes_the_tree_and_one_process(epmd_port: int) -> Non
         (["ping", "shop"], "secret", "write it as name@host"),
         (["ping", NODE, "--epmd-port", "1"], "secret", "no port mapper answers at 127.0.0.1:1: start one there"),
         (["inspect", NODE, "nobody"], "secret", "has no process nobody"),
+        (["ping", NODE, "--underlay", "moon"], "secret", "'moon' is no underlay: there are loopback, tailscale"),
+        (["ping", NODE, "--underlay", "wireguard:none9"], "secret", "there is no interface none9"),
+        (["ping", "shop@192.0.2.9", "--underlay", "loopback"], "secret", "192.0.2.9 is not of the underlay loopback"),
         (["inspect", "other@127.0.0.1"], "secret", "Node(exports=...) leaves pydist.inspect.processes out"),
     ],
 )

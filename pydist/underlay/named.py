@@ -9,8 +9,12 @@ from pydist.underlay.tailscale import TailscaleUnderlay
 from pydist.underlay.wireguard import WireGuardUnderlay
 
 
-def underlay_named(spec: str) -> Underlay:
+def underlay_named(spec: str, patience: float = 60.0) -> Underlay:
     """`loopback`, `tailscale`, `wireguard` for the first interface that there is, or `wireguard:wg0`.
+
+    Args:
+        spec: one of these.
+        patience: seconds that it is waited for.
 
     Raises:
         NodeStartError: there is no such underlay.
@@ -20,9 +24,9 @@ def underlay_named(spec: str) -> Underlay:
         case "loopback", "" if not colon:
             return LoopbackUnderlay()
         case "tailscale", "" if not colon:
-            return TailscaleUnderlay()
+            return TailscaleUnderlay(patience=patience)
         case "wireguard", _ if interface or not colon:
-            return WireGuardUnderlay(interface or None)
+            return WireGuardUnderlay(interface or None, patience=patience)
         case _:
             raise NodeStartError(
                 f"{spec!r} is no underlay: there are loopback, tailscale, wireguard and wireguard:INTERFACE"

@@ -93,7 +93,7 @@ class WireGuardUnderlay:
             waited = loop.time() - begun
             if waited >= self._patience:
                 raise NodeStartError(
-                    f"{self._missing()} after {waited:g} s: bring it up, or wait longer with patience="
+                    f"{self._missing()} after {self._patience:g} s: bring it up, or wait longer with patience="
                 )
             if waited - said >= PROGRESS:
                 log.warning("underlay_awaited", underlay=self.spec, reason=self._missing(), waited=round(waited))
