@@ -41,11 +41,35 @@ Q_co = TypeVar("Q_co", covariant=True)
 R_co = TypeVar("R_co", covariant=True)
 
 _classes: dict[str, type[Message]] = {}
+_readers: dict[str, type[Any]] = {}
+"""What is called with the fields that a peer has sent: the class itself, unless `distrust` has put one before it."""
 
 
 def class_of_tag(tag: str) -> type[Message] | None:
     """The message class that is known on the wire as `tag`, or None where nobody has defined it."""
     return _classes.get(tag)
+
+
+def reader_of_tag(tag: str) -> type[Any] | None:
+    """What makes a message of the fields that were sent as `tag`, or raises; None where nobody has defined it."""
+    return _readers.get(tag)
+
+
+def distrust(told: type[Message], *kinds: type | tuple[type, ...]) -> None:
+    """Let what a peer sends as a `told` arrive as :class:`Opaque`, unless its first fields are of these types.
+
+    It is for what the runtime itself tells: who gets it looks its fields up at once, and does not doubt them.
+    """
+
+    class Distrusted:
+        __tag__, __fields__ = told.__tag__, told.__fields__
+
+        def __new__(cls, *fields: Any) -> Any:  # the readers call a class
+            if not all(map(isinstance, fields, kinds)):
+                raise TypeError(told.__tag__)
+            return told(*fields)
+
+    _readers[told.__tag__] = Distrusted
 
 
 def _default_tag(cls: type) -> str:
@@ -70,7 +94,7 @@ def _claim(tag: str, cls: type[Message]) -> None:
             f"the tag {tag!r} of {cls.__module__}.{cls.__qualname__} already belongs to "
             f"{owner.__module__}.{owner.__qualname__}: give one of them another with `tag=`"
         )
-    _classes[tag] = cls
+    _classes[tag] = _readers[tag] = cls
 
 
 def quicken(cls: type) -> None:
@@ -204,4 +228,4 @@ class Opaque:
 
 
 if native is not None:
-    native.connect(message_classes=_classes, opaque=Opaque)
+    native.connect(message_classes=_readers, opaque=Opaque)

@@ -14,7 +14,7 @@ import attrs
 
 from pydist.errors import Exit
 from pydist.mailbox import MISSING
-from pydist.message import Message
+from pydist.message import Message, distrust
 from pydist.messaging import current, receive, send
 from pydist.primitives import demonitor, monitor, unlink
 from pydist.process import Process
@@ -53,6 +53,9 @@ class TaskReply(Message, tag="$task_reply"):
 
     ref: Ref
     value: Any
+
+
+distrust(TaskReply, Ref)
 
 
 Answer: TypeAlias = TaskReply | Down

@@ -13,7 +13,7 @@ from weakref import WeakValueDictionary
 import attrs
 
 from pydist.errors import BadNodeName
-from pydist.message import Message, quicken
+from pydist.message import Message, distrust, quicken
 from pydist.speedups import native
 
 if TYPE_CHECKING:  # where each checker has it; at run time pydist does without
@@ -332,3 +332,10 @@ class NodeRecovered(Message, tag="$noderecovered"):
     """A node that was suspect is heard again."""
 
     node: str
+
+
+distrust(Down, Ref, (Pid, tuple))
+distrust(Exited, Pid)
+distrust(Timeout, Ref)
+for _told in (NodeUp, NodeDown, NodeSuspect, NodeRecovered):
+    distrust(_told, str)

@@ -16,17 +16,23 @@ import pytest
 from pydist import (
     Caller,
     Down,
+    DynamicSupervisor,
+    Exited,
     GenServer,
     Node,
+    NodeUp,
     NotExported,
     Opaque,
     Pid,
     Ref,
     Request,
+    Supervisor,
     call,
+    child,
     export,
     keep_state,
     next_state,
+    pg,
     receive,
     spawn_on,
     sys_messages,
@@ -38,7 +44,7 @@ from pydist.gen_statem import GenStatem
 from pydist.peer import Peer
 from pydist.terms import Alias
 from pydist.wire import control, handshake
-from pydist.wire.codec import Encoder
+from pydist.wire.codec import Decoder, Encoder, PureDecoder
 from pydist.wire.control import Incoming, Signal
 from pydist.wire.fields import Home
 from pydist.wire.signal_arrays import SignalReader
@@ -344,3 +350,39 @@ async def test_a_request_without_a_caller_ends_no_server(pair: Pair, server: Any
     assert b._runtime is not None
     assert b._runtime.process(pid) is not None
     assert b._runtime.dead_letters.counts["malformed"] == 2 * len(callers)
+
+
+# What the runtime tells, made up
+
+
+async def start_supervisor() -> Pid:
+    return await Supervisor.start([child(Marked)])
+
+
+async def start_dynamic() -> Pid:
+    return await DynamicSupervisor.start()
+
+
+async def start_scope() -> Pid:
+    return await pg.start("chat")
+
+
+@pytest.mark.parametrize("start", [start_supervisor, start_dynamic, start_scope])
+async def test_an_end_or_a_node_of_no_sense_ends_nobody(pair: Pair, start: Any, settled: Settled) -> None:
+    a, b = pair
+    pid = await b.run(start)
+    for tag, count in (("$down", 3), ("$exited", 2), ("$nodeup", 3), ("$nodedown", 5), ("$task_reply", 2)):
+        a.send(pid, Opaque(tag, ([],) * count))
+    await settled()
+    assert b._runtime is not None
+    assert b._runtime.process(pid) is not None
+
+
+@pytest.mark.parametrize("decoder", [Decoder, PureDecoder])
+def test_what_the_runtime_tells_is_taken_only_as_it_tells_it(decoder: type[PureDecoder]) -> None:
+    ref, pid = Ref("a@h", 1, 1), Pid("a@h", 2, 1)
+    read, write = decoder().decode, Encoder().encode
+    for true in (Down(ref, pid, "x"), Down(ref, ("name", "a@h"), "x"), Exited(pid, "x"), NodeUp("a@h")):
+        assert read(write(true)) == true
+    for tag, fields in (("$down", ([], pid, "x")), ("$down", (ref,)), ("$exited", ([], "x")), ("$nodeup", (5,))):
+        assert read(write(Opaque(tag, fields))) == Opaque(tag, fields)

@@ -261,7 +261,7 @@ class RequestIds(Generic[R]):
         return self._taken(message) if self._is_answer(message) else None
 
     def _is_answer(self, message: Any) -> bool:
-        return _answers(message) and message.ref in self._requests
+        return _answers(message) and type(message.ref) is Ref and message.ref in self._requests
 
     def _taken(self, message: Any) -> Response[R]:
         request, label = self._requests.pop(message.ref)

@@ -27,7 +27,7 @@ import msgpack
 from msgpack import ExtType, FormatError, StackError
 
 from pydist.errors import DecodeError, EncodeError
-from pydist.message import Message, Opaque, class_of_tag, is_plain
+from pydist.message import Message, Opaque, is_plain, reader_of_tag
 from pydist.speedups import native
 from pydist.terms import Alias, Atom, Pid, Ref
 
@@ -318,7 +318,7 @@ class _Tag:
     tag: str
 
     def make(self, fields: list[Any]) -> Message | Opaque:
-        cls = class_of_tag(self.tag)
+        cls = reader_of_tag(self.tag)
         return Opaque(self.tag, tuple(fields)) if cls is None else _message(cls, fields)
 
 
@@ -436,7 +436,7 @@ class PureDecoder:
         if code == MESSAGE:
             self._heads += 1
             tag = str(data, "utf-8")
-            cls = class_of_tag(tag)
+            cls = reader_of_tag(tag)
             return cls if type(cls) is type else _Tag(tag)
         collection = _COLLECTIONS.get(code)
         if collection is not None:
