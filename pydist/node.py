@@ -184,8 +184,10 @@ class Node:
             entropy=self._env.entropy,
             underlay=underlay,
         )
-        if discovery is not None and name is None:
-            raise NodeStartError("a node that is to discover others needs a name by which they know it: name@host")
+        if discovery is not None:
+            _check_shape("discovery", discovery, "look", 'StaticDiscovery(["b@10.0.0.2"])')
+            if name is None:
+                raise NodeStartError("a node that is to discover others needs a name by which they know it: name@host")
         self._discovery = discovery
         self._discoverer: Discoverer | None = None
         self._runtime: Runtime | None = None
@@ -370,8 +372,15 @@ class Node:
 def _network(network: Network | None, underlay: Underlay | None, env: Env, *, allow_public: bool) -> Network:
     if underlay is None:
         return TcpNetwork(allow_public=allow_public) if network is None else network
+    _check_shape("underlay", underlay, "ready", 'WireGuardUnderlay("wg0")')
     border = Border(underlay, env.clock)
     return UnderlayNetwork(TcpNetwork(allow_public, border) if network is None else network, border)
+
+
+def _check_shape(option: str, given: object, method: str, example: str) -> None:
+    """A name or a list in its place, or its class, would fail only later and elsewhere."""
+    if isinstance(given, type) or not hasattr(given, method):
+        raise NodeStartError(f"{option} is an object such as {example}, not {given!r}")
 
 
 def _busy_wait(asked: float | None, network: Network | None) -> float:

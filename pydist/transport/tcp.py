@@ -166,7 +166,11 @@ class TcpNetwork:
         try:
             found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:  # UnicodeError: what can be no host's name
-            raise NodeStartError(f"can't listen at {host}:{port}: {error}") from error
+            why = getattr(error, "strerror", None) or error
+            raise NodeStartError(
+                f"can't listen at {host}:{port}: {why}; name the node after an address of this host, or let DNS or "
+                "/etc/hosts know the name (a node with an underlay may have any)"
+            ) from error
         family, _, _, _, address = found[0]
         ip = parse_address(str(address[0]))
         kind = "any" if ip is None else kind_of(ip)
