@@ -22,7 +22,7 @@ import structlog
 
 from pydist import epmd_client, inspection, rpc
 from pydist.cli_text import as_json, detail_lines, listing_lines, names_lines, nodes_lines, tree_lines
-from pydist.core.shown import bare
+from pydist.core.shown import bare, escaped
 from pydist.errors import NodeStartError, NotExported, PydistError, RemoteError
 from pydist.net_kernel import connect_node
 from pydist.node import Node
@@ -79,8 +79,12 @@ async def _ping(options: argparse.Namespace) -> Printed:
 
 async def _nodes(options: argparse.Namespace) -> Printed:
     found = await _at(options, lambda: rpc.call(options.node, inspection.connected_nodes, timeout=options.timeout))
-    found = [each for each in found if each.kind == "visible" or options.all]
-    return as_json(found), nodes_lines(options.node, found, _width())
+
+    def wanted(width: int) -> Printed:
+        listed = [each for each in found if each.kind == "visible" or options.all]
+        return as_json(listed), nodes_lines(options.node, listed, width)
+
+    return _printed(options, wanted)
 
 
 async def _inspect(options: argparse.Namespace) -> Printed:
@@ -88,12 +92,12 @@ async def _inspect(options: argparse.Namespace) -> Printed:
         return await _process(options)
     if options.tree:
         tree = await _at(options, lambda: rpc.call(options.node, inspection.supervision_tree, timeout=options.timeout))
-        return as_json(tree), tree_lines(tree, _width())
+        return _printed(options, lambda width: (as_json(tree), tree_lines(tree, width)))
     listing = await _at(
         options,
         lambda: rpc.call(options.node, inspection.list_processes, options.sort, options.limit, timeout=options.timeout),
     )
-    return as_json(listing), listing_lines(listing, _width())
+    return _printed(options, lambda width: (as_json(listing), listing_lines(listing, width)))
 
 
 async def _process(options: argparse.Namespace) -> Printed:
@@ -101,7 +105,15 @@ async def _process(options: argparse.Namespace) -> Printed:
     detail = await _at(options, lambda: rpc.call(options.node, inspection.look_at, which, timeout=options.timeout))
     if detail is None:
         raise Fault(f"{options.node} has no process {options.process}: it has ended, or never was")
-    return as_json(detail), detail_lines(detail, _width())
+    return _printed(options, lambda width: (as_json(detail), detail_lines(detail, width)))
+
+
+def _printed(options: argparse.Namespace, write: Callable[[int], Printed]) -> Printed:
+    """An answer as it is printed. The node may have answered anything."""
+    try:
+        return write(_width())
+    except (AttributeError, TypeError, ValueError, OverflowError, RecursionError, IndexError):
+        raise Fault(f"{options.node} has answered what makes no sense: its pydist is newer, or none") from None
 
 
 async def _at(options: argparse.Namespace, ask: Callable[[], Coroutine[Any, Any, T]]) -> T:
@@ -220,7 +232,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     try:
-        sys.stdout.write(json.dumps(value, indent=2) + "\n" if options.json else "".join(f"{line}\n" for line in lines))
+        texts = [json.dumps(value, indent=2)] if options.json else map(escaped, lines)  # a node says what it likes
+        sys.stdout.write("".join(f"{text}\n" for text in texts))
         sys.stdout.flush()
     except BrokenPipeError:
         sys.stderr.close()  # who read has seen enough

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, cast
 
+from pydist.core.shown import shown
 from pydist.core.tables import amount, fitted, table
 from pydist.inspection import Detail, Listing, Neighbour, Tree
 from pydist.message import Message
@@ -61,7 +62,7 @@ def tree_lines(tree: Tree, width: int) -> list[str]:
         state = "restarting" if each.restarting else "does not run" if each.pid is None else each.label
         pid = "" if each.pid is None else f" <{pid_text(each.pid)}>"
         mark = "+" if each.kind == "supervisor" else "-"
-        lines.append(fitted("  " * each.depth + f"{mark} {each.id or '(no name)'}{pid} {state}", width))
+        lines.append(fitted("  " * min(each.depth, width) + f"{mark} {each.id or '(no name)'}{pid} {state}", width))
     return [*lines, "... and more"] if tree.cut else lines
 
 
@@ -115,4 +116,4 @@ def as_json(value: object) -> Any:
         return {name: as_json(getattr(value, name)) for name in value.__fields__}
     if isinstance(value, list | tuple):
         return [as_json(each) for each in cast("Sequence[object]", value)]
-    return value
+    return value if value is None or type(value) in (str, int, float, bool) else shown(value)

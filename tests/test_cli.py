@@ -8,10 +8,15 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import structlog
 
+from pydist import cli
 from pydist.cli import main
+from pydist.inspection import Branch, Line, Listing, Neighbour, Tree
+from pydist.terms import Pid
 
 pytestmark = pytest.mark.real
 
@@ -148,3 +153,62 @@ def test_a_command_that_makes_no_sense_is_refused(arguments: list[str], capsys: 
         main(arguments)
     assert caught.value.code == 2
     assert "usage: python -m pydist" in capsys.readouterr().err
+
+
+@pytest.fixture
+def own_log() -> Iterator[None]:
+    """The command silences the log of its program."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
+
+
+EVIL = "\x1b[2J\ngone"
+ANY: Any = b"any"
+
+
+@pytest.mark.usefixtures("own_log")
+@pytest.mark.parametrize(
+    ("arguments", "answer"),
+    [
+        (["nodes"], [Neighbour(EVIL, "visible")]),
+        (["inspect"], Listing(EVIL, 1, [Line(Pid("a@h", 1, 1), EVIL, EVIL, "waiting", 0, 0, 0)])),
+        (["inspect", "--tree"], Tree(EVIL, [Branch(1 << 60, EVIL, None, "worker", EVIL)], cut=False)),
+    ],
+)
+def test_what_a_node_answers_moves_no_cursor(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], answer: Any
+) -> None:
+    async def lie(*_: Any) -> Any:
+        return answer
+
+    monkeypatch.setattr(cli, "_at", lie)
+    assert main([*arguments, NODE]) == 0
+    out, err = capsys.readouterr()
+    assert all(line.isprintable() for line in out.splitlines())
+    assert "gone" not in out.splitlines()
+    assert err == ""
+
+
+@pytest.mark.usefixtures("own_log")
+@pytest.mark.parametrize(
+    ("arguments", "answer"),
+    [
+        (["nodes"], 5),
+        (["nodes"], [5]),
+        (["inspect"], "nothing"),
+        (["inspect"], Listing("a@h", 1, [Line(ANY, None, ANY, ANY, ANY, ANY, ANY)])),
+        (["inspect", "--tree"], Tree("a@h", [Branch(ANY, "x", None, "worker", "")], cut=False)),
+        (["inspect", "--json"], 5.5),
+    ],
+)
+def test_an_answer_of_no_sense_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], answer: Any
+) -> None:
+    async def lie(*_: Any) -> Any:
+        return answer
+
+    monkeypatch.setattr(cli, "_at", lie)
+    assert main([*arguments, NODE]) == 1
+    nonsense = f"pydist: {NODE} has answered what makes no sense: its pydist is newer, or none\n"
+    assert capsys.readouterr() == ("", nonsense)
