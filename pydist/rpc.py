@@ -89,8 +89,11 @@ async def _run(name: str, args: tuple[Any, ...], answer: bool) -> None:
 async def _value(name: str, function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
     if is_process_class(function):
         raise TypeError(f"{name} is a process class: start it with spawn_on, and call the server")
-    result = function(*args)
-    return await result if isawaitable(result) else result
+    try:
+        result = function(*args)
+        return await result if isawaitable(result) else result
+    except SystemExit as error:  # it ends what was called, and not the whole node at a peer's word
+        raise Exit(crash_of(error)) from error
 
 
 # -- here

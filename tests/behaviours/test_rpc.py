@@ -82,6 +82,11 @@ def what_cannot_cross() -> object:
     return object()
 
 
+@export
+async def quit_all(word: str) -> None:
+    raise SystemExit(word)
+
+
 @export(to=["c@*"])
 def for_c() -> None: ...
 
@@ -131,6 +136,18 @@ async def test_what_it_raises_comes_with_type_message_and_traceback(pair: Pair) 
         with pytest.raises(RemoteError, match="missing 1 required positional argument: 'one'") as caught:
             await rpc.call(b.name, ADD)
         assert caught.value.type == "TypeError"
+
+    await a.run(main)
+
+
+async def test_what_leaves_the_program_ends_the_call_and_not_the_node(pair: Pair) -> None:
+    a, b = pair
+
+    async def main() -> None:
+        rpc.cast(b.name, quit_all, "cast")
+        with pytest.raises(RemoteError, match=r"quit_all on b@127.0.0.1: SystemExit: bye"):
+            await rpc.call(b.name, quit_all, "bye")
+        assert await rpc.call(b.name, tell, self_pid(), "there") == "there"
 
     await a.run(main)
 
