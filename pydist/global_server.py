@@ -183,7 +183,9 @@ class GlobalServer(GenServer):
         self._perform(self._names.submit(Registration(caller, request.name, pid, resolver, request.force is True)))
         return NO_REPLY
 
-    def _set_lock(self, resource: Any, requester: Any, pid: Pid) -> bool:
+    def _set_lock(self, resource: Any, requester: Any, pid: Pid) -> object:
+        if pid.node != self_pid().node and pid.node not in nodes("connected"):
+            return NO_REPLY  # to watch it would be to dial whatever a peer names
         done = self._locks.set(resource, requester, pid)
         if done:
             self._watch(pid)

@@ -5,11 +5,16 @@ A lock is on a resource, for a requester; all processes that name the same reque
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable
+from typing import Final
 
 import attrs
 
 from pydist.terms import Pid
+
+LOCKS_LIMIT: Final = 100_000
+"""So many locks the processes of one node may hold here."""
 
 
 @attrs.define
@@ -21,15 +26,22 @@ class _Lock:
 class LockTable:
     """See the head of this file."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int = LOCKS_LIMIT) -> None:
+        self._limit = limit
+        self._count: Counter[str] = Counter()
+        """How many the processes of each node hold."""
         self._locks: dict[Hashable, _Lock] = {}
         self._held: dict[Pid, dict[Hashable, None]] = {}
 
     def set(self, resource: Hashable, requester: Hashable, holder: Pid) -> bool:
-        """Whether the lock is theirs now; False if another requester has it."""
-        lock = self._locks.setdefault(resource, _Lock(requester))
-        if lock.requester != requester:
+        """Whether the lock is theirs now; False if another requester has it, or their node too many."""
+        if resource in self._held.get(holder, ()):
+            return self._locks[resource].requester == requester
+        lock = self._locks.get(resource)
+        if self._count[holder.node] >= self._limit or (lock is not None and lock.requester != requester):
             return False
+        lock = self._locks.setdefault(resource, _Lock(requester))
+        self._count[holder.node] += 1
         lock.holders[holder] = None
         self._held.setdefault(holder, {})[resource] = None
         return True
@@ -54,6 +66,9 @@ class LockTable:
         del lock.holders[holder]
         if not lock.holders:
             del self._locks[resource]
+        self._count[holder.node] -= 1
+        if not self._count[holder.node]:
+            del self._count[holder.node]
         held = self._held[holder]
         del held[resource]
         if not held:

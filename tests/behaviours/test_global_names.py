@@ -28,13 +28,16 @@ from pydist import (
     exit,  # noqa: A004  # OTP's name
     global_names,
     monitor,
+    net_kernel,
     receive,
     self_pid,
     send,
     spawn,
     whereis,
 )
+from pydist.gen.calls import Call, Caller
 from pydist.global_names import NameConflict
+from pydist.message import class_of_tag
 from tests.helpers import in_process
 
 StartNode = Callable[..., Awaitable[Node]]
@@ -372,14 +375,27 @@ async def test_what_a_peer_makes_up_does_not_end_the_server(start_node: StartNod
         server = whereis("global_name_server")
         assert server is not None
         for tag in ("$global_names", "$global_changed", "$global_ask", "$down", "$nodeup", "$nodedown"):
-            from pydist.message import class_of_tag  # noqa: PLC0415
-
             message: Any = class_of_tag(tag)
             send(server, message(*[[[]]] * len(message.__fields__)))
         assert await global_names.register_name("x", self_pid())
         return whereis("global_name_server") == server
 
     assert await on(a, nonsense) is True
+
+
+async def test_a_lock_is_set_for_nobody_whose_node_is_not_connected(start_node: StartNode) -> None:
+    (a,) = await cluster(start_node, "a")
+
+    async def ask() -> Any:
+        message: Any = class_of_tag("$global_set_lock")
+        me, ref = self_pid(), Ref(a.name, 1, self_pid().creation)
+        elsewhere = Pid("nowhere@127.0.0.9", 1, 1)
+        server: Any = whereis("global_name_server")
+        send(server, Call(Caller(elsewhere, ref, None, a.name), message("x", "theirs")))
+        assert await global_names.set_lock(("x", me), [a.name], 0) is True
+        return net_kernel.nodes("known")
+
+    assert await on(a, ask) == [a.name]
 
 
 async def test_a_peer_makes_up_no_end_of_a_process_and_no_node(start_node: StartNode) -> None:
