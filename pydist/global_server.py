@@ -38,6 +38,7 @@ from pydist.core.global_protocol import (
     is_name,
 )
 from pydist.core.lock_table import LockTable, pause
+from pydist.core.log_allowance import LogAllowance, withheld_field
 from pydist.errors import ConnectionFull
 from pydist.gen.calls import Caller, reply
 from pydist.gen.lifecycle import NO_REPLY
@@ -112,6 +113,7 @@ class GlobalServer(GenServer):
         async_dist(True)  # one node that takes no more must not hold the names of all others up
         self._names = GlobalNames(self_pid())
         self._locks = LockTable()
+        self._allowance = LogAllowance()
         self._watched: dict[Pid, Ref] = {}
         """Whom the names and the locks want to be watched."""
         self._greeted: dict[Ref, str] = {}
@@ -138,12 +140,12 @@ class GlobalServer(GenServer):
                 self._watch_no_more(caller.pid)
                 return True
             case _:  # of a peer it may be anything, and must not end the names of all
-                log.warning("global_unknown_request", request=request, pid=caller.pid)
+                self._ignore("global_unknown_request", request=request, pid=caller.pid)
         return NO_REPLY
 
     async def handle_cast(self, message: Any, /) -> None:
         """Nothing is cast to it; of a peer it may be anything."""
-        log.warning("global_unknown_message", message=message)
+        self._ignore("global_unknown_message", message=message)
 
     async def handle_info(self, message: Any, /) -> None:
         """What other servers say, and what happens to nodes and processes. A peer may make up a `Down`, or that a node
@@ -165,7 +167,14 @@ class GlobalServer(GenServer):
             case FromPeer(node, word) if isinstance(word, _TELLS):
                 self._perform(self._names.receive(word, node))
             case _:
-                await super().handle_info(message)
+                self._ignore("global_unknown_message", message=message)
+
+    def _ignore(self, event: str, **fields: Any) -> None:
+        """Write down what a peer has sent that makes no sense, but not as often as it likes."""
+        _, runtime = acting()
+        withheld = self._allowance.take(runtime.loop.time())
+        if withheld is not None:
+            log.warning(event, **fields, **withheld_field(withheld))
 
     def _register(self, request: Register, caller: Caller) -> object:
         pid: object = request.pid

@@ -413,3 +413,17 @@ async def test_a_peer_makes_up_no_end_of_a_process_and_no_node(start_node: Start
     await on(b, global_names.sync)
     await on(a, meet, b)
     assert [await on(node, find, "x") for node in (a, b)] == [pid, pid]
+
+
+async def test_nonsense_of_a_peer_does_not_fill_the_log(start_node: StartNode, logs: list[Any]) -> None:
+    a, b = await cluster(start_node, "ab")
+
+    async def flood() -> None:
+        for number in range(1, 100):
+            there = "global_name_server", a.name
+            send(there, f"nonsense {number}")
+            send(there, Call(Caller(self_pid(), Ref(b.name, number, 1), None, a.name), "nonsense"))
+
+    await on(b, flood)
+    await on(b, register, "x")
+    assert len([line for line in logs if line["event"].startswith("global_unknown")]) == 20
