@@ -57,7 +57,7 @@ class Guard(Protocol):
         """From which own address to dial; None leaves it to the system."""
         ...
 
-    def crossing(self, transport: asyncio.BaseTransport, /) -> None:
+    def crossing(self, transport: asyncio.Transport, /) -> None:
         """A connection has been taken or made."""
         ...
 

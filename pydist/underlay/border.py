@@ -45,10 +45,9 @@ class Border:
         own = map(parse_address, self.underlay.addresses())
         return next((str(each) for each in own if each and there and each.version == there.version), None)
 
-    def crossing(self, transport: asyncio.BaseTransport) -> None:
+    def crossing(self, transport: asyncio.Transport) -> None:
         """A connection is there."""
-        if isinstance(transport, asyncio.Transport):
-            self._crossing.add(transport)
+        self._crossing.add(transport)
 
     def left_with(self, addresses: Sequence[str]) -> None:
         """These are all the own addresses that are left: cut what has another, lest it finds another way out."""
