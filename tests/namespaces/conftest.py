@@ -59,6 +59,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         )
 
 
+@pytest.fixture(autouse=True)
+def _possible() -> None:
+    """Where hosts are required, a word why there are none."""
+    if (reason := hindrance()) is not None:
+        pytest.fail(f"network namespaces: {reason}", pytrace=False)
+
+
 @pytest.fixture
 def switch() -> Iterator[Switch]:
     """Joins the hosts of one test."""

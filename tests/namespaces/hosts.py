@@ -212,6 +212,11 @@ class Host(Machine):
         self.run("ip", "address", "add", f"{self.address}/24", "dev", "eth0")
         self.run("ip", "link", "set", "eth0", "up")
 
+    def know(self, hosts: Mapping[str, str]) -> None:
+        """From now on these are all the hosts whose addresses the system's resolver knows, by name."""
+        lines = "".join(f"{address} {name}\n" for name, address in {"localhost": "127.0.0.1", **hosts}.items())
+        self.run("sh", "-c", "cat >/run/hosts && mount --bind /run/hosts /etc/hosts", given=lines)
+
     def unplug(self) -> None:
         """From now on nothing comes and nothing goes; the host does not notice, as behind a second switch."""
         self._switch.run("ip", "link", "set", self.name, "nomaster")

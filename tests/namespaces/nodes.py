@@ -13,18 +13,23 @@ COOKIE = "the cookie of these tests"
 
 
 class Talker:
-    """The node `name`, at the address of a tunnel."""
+    """A node on the host of a tunnel, named after that host's address there if `named` is no whole name.
 
-    def __init__(self, short: str, tunnel: Tunnel, **options: Any) -> None:
-        self.name = f"{short}@{tunnel.address}"
+    It has begun when it says `first`.
+    """
+
+    def __init__(self, named: str, tunnel: Tunnel, *, first: str = "ready", **options: Any) -> None:
+        self.name = named if "@" in named else f"{named}@{tunnel.address}"
+        # An underlay tells the port mapper where to listen, too.
+        port_mapper = {} if "underlay" in options else {"ERL_EPMD_ADDRESS": tunnel.address}
         self.program: Program = tunnel.host.start(
             sys.executable,
             "-m",
             "tests.namespaces.talker",
             json.dumps({"name": self.name, "cookie": COOKIE, **options}),
-            environment={"ERL_EPMD_ADDRESS": tunnel.address},
+            environment=port_mapper,
         )
-        self.hears("ready")
+        self.hears(first)
 
     def does(self, verb: str, other: Talker, *words: object) -> None:
         """Order something that concerns another node."""

@@ -1,7 +1,8 @@
 """A node that says what it hears and does what it is told: `python -m tests.namespaces.talker OPTIONS`.
 
-The options of the node are JSON; an underlay in them is the name of a WireGuard interface. Each line of its output
-begins with the time: the clock is the same on all hosts.
+The options of the node are JSON; an underlay in them is the name of a WireGuard interface, and `hosts` is what that is
+given. Each line of its output begins with the time: the clock is the same on all hosts. What the node logs about its
+underlay is said, too.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ import sys
 import time
 from typing import Any, Final
 
+import structlog
+from structlog.typing import EventDict
+
 from pydist import (
     Down,
     Message,
@@ -20,6 +24,7 @@ from pydist import (
     NodeRecovered,
     NodeSuspect,
     NodeUp,
+    configure_logging,
     connect,
     monitor,
     monitor_nodes,
@@ -93,6 +98,12 @@ def _obey(verb: str, node: str, rest: list[str]) -> None:
             _say("unknown", verb)
 
 
+def _say_of_underlay(_logger: object, _level: str, event: EventDict) -> EventDict:
+    if event["event"].startswith("underlay_"):
+        _say(*(f"{key}={value}" for key, value in event.items()))
+    return event
+
+
 def _say(*words: object) -> None:
     print(f"{time.monotonic():.3f}", *words, flush=True)  # noqa: T201  # that is what it is for
 
@@ -100,5 +111,7 @@ def _say(*words: object) -> None:
 if __name__ == "__main__":
     options = json.loads(sys.argv[1])
     if "underlay" in options:
-        options["underlay"] = WireGuardUnderlay(options["underlay"])
+        options["underlay"] = WireGuardUnderlay(options["underlay"], hosts=options.pop("hosts", None))
+    configure_logging()
+    structlog.configure(processors=[_say_of_underlay, *structlog.get_config()["processors"]])
     run(talk, **options)

@@ -47,6 +47,14 @@ class Tunnel:
         for peer in self._peers:
             self._admit(peer)
 
+    def move(self, address: str) -> None:
+        """Take another address; the host's peers know it for its own from now on."""
+        before, self.address = self.address, address
+        for peer in self._peers:
+            peer._admit(self)
+        changes = f"address delete {before}/24 dev wg0\naddress add {address}/24 dev wg0\n"
+        self.host.run("ip", "-batch", "-", given=changes)
+
     def meet(self, peer: Tunnel) -> None:
         """Take the other one for a peer; it has to do the same."""
         self._peers.append(peer)
