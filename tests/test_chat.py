@@ -106,3 +106,11 @@ def test_a_start_without_the_name_of_a_node_says_which_there_are() -> None:
         [sys.executable, "-m", "examples.chat"], cwd=ROOT, capture_output=True, text=True, timeout=30, check=False
     )
     assert (done.returncode, done.stderr) == (1, "usage: python -m examples.chat a|b|c\n")
+
+
+def test_a_guest_that_is_told_to_stop_does_not_wait_for_another_line(guests: list[Guest]) -> None:
+    a, b, _ = guests
+    a.until("* b is here")
+    b.popen.terminate()
+    assert b.popen.wait(timeout=10) == 143
+    a.until("* b has left")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -115,11 +116,21 @@ async def main(name: str) -> None:
     await Supervisor.start_link(
         children, strategy="rest_for_one", intensity=5
     )  # without its scope, nobody is in a room
-    while line := await asyncio.to_thread(sys.stdin.readline):
+    lines: asyncio.Queue[str] = asyncio.Queue()
+    threading.Thread(target=read_lines, args=(asyncio.get_running_loop(), lines), daemon=True).start()
+    while line := await lines.get():
         if line == "/recall\n":
             await recall()
         else:
             cast("guest", line.rstrip("\n"))
+
+
+def read_lines(loop: asyncio.AbstractEventLoop, lines: asyncio.Queue[str]) -> None:
+    """A thread of its own, which ends with the program; asyncio would wait at the end for one of `to_thread`."""
+    with open(0, closefd=False) as stdin:
+        for line in stdin:
+            loop.call_soon_threadsafe(lines.put_nowait, line)
+    loop.call_soon_threadsafe(lines.put_nowait, "")
 
 
 async def recall() -> None:
