@@ -28,7 +28,7 @@ from pydist.message import Message
 from pydist.messaging import acting, check_timeout, current, receive
 from pydist.primitives import demonitor, self_pid
 from pydist.process import Process, crash_of
-from pydist.remote_spawns import SpawnReply
+from pydist.remote_spawns import SpawnReply, awaits_spawn
 from pydist.spawn_on import exported, spawn_failure, spawn_request, spawn_request_abandon
 from pydist.task_process import Returned
 from pydist.terms import NOCONNECTION, Atom, Crash, Down, Pid, Reason, Ref
@@ -398,7 +398,15 @@ async def _answer(ref: Ref, until: float) -> Any:
 
 
 def _is_answer(message: Any) -> bool:
-    return type(message) is Down or (type(message) is SpawnReply and message.pid is None)
+    if type(message) is not Down and (type(message) is not SpawnReply or message.pid is not None):
+        return False
+    return not _goes_on(current(), message.ref)
+
+
+def _goes_on(process: Process, ref: Ref) -> bool:
+    """Whether the function has not begun, or its monitor has not fired: then whoever says it is over makes that up."""
+    watches = process.relations is not None and ref in process.relations.monitors
+    return watches or awaits_spawn(process, ref)
 
 
 def _abandon(request: RpcRequest[Any]) -> Any:

@@ -12,6 +12,7 @@ from pydist import (
     KILL,
     KILLED,
     CallTimeout,
+    Down,
     EncodeError,
     Exit,
     Node,
@@ -29,6 +30,7 @@ from pydist import (
     spawn,
 )
 from pydist.messaging import current
+from pydist.task_process import Returned
 from pydist.transport.memory import MemoryNetwork
 from tests.helpers import links_and_monitors, mailbox
 
@@ -148,6 +150,23 @@ async def test_what_leaves_the_program_ends_the_call_and_not_the_node(pair: Pair
         with pytest.raises(RemoteError, match=r"quit_all on b@127.0.0.1: SystemExit: bye"):
             await rpc.call(b.name, quit_all, "bye")
         assert await rpc.call(b.name, tell, self_pid(), "there") == "there"
+
+    await a.run(main)
+
+
+async def test_a_result_that_somebody_makes_up_is_none(pair: Pair, settled: Settled) -> None:
+    a, b = pair
+
+    async def main() -> None:
+        request = rpc.send_request(b.name, never, self_pid())
+        for made_up in (Down(request.ref, self_pid(), Returned("lie")), SpawnReply(request.ref, None, "lie")):
+            send(self_pid(), made_up)
+        there: Pid = await receive(Pid)
+        send(self_pid(), Down(request.ref, there, Returned("lie")))
+        send(there, "truth")
+        assert await rpc.receive_response(request) == "truth"
+        await settled()
+        assert (mailbox(), links_and_monitors()) == ([], NOTHING)
 
     await a.run(main)
 
