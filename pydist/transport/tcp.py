@@ -116,7 +116,7 @@ class TcpListener:
 
     async def _arrive(self, connection: socket.socket) -> None:
         try:
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # asyncio does not, where proto is 0
+            _tune(connection)
             transport, _ = await self._loop.connect_accepted_socket(self._protocol_factory, connection)
         except OSError:  # it is gone already
             connection.close()

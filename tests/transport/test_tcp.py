@@ -120,16 +120,24 @@ def test_a_host_that_does_not_take_the_connection_is_unreachable_in_time(runner:
             runner.run(TcpNetwork().dial(Caller, HOST, full.getsockname()[1], 0.05))
 
 
-def test_a_reader_that_is_near_is_told_from_one_that_is_far(runner: asyncio.Runner) -> None:
-    async def scenario() -> tuple[float, int]:
-        listener = await TcpNetwork().listen(Echo, HOST, 0)
+def test_the_system_holds_little_at_both_ends_of_a_connection_that_is_near(runner: asyncio.Runner) -> None:
+    async def scenario() -> list[tuple[float, int]]:
+        taken: list[Echo] = []
+
+        def take() -> Echo:
+            taken.append(Echo())
+            return taken[-1]
+
+        listener = await TcpNetwork().listen(take, HOST, 0)
         caller = await TcpNetwork().dial(Caller, HOST, listener.port, 5.0)
-        sock = caller.transport.get_extra_info("socket")
-        seen = (round_trip(sock), sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF))
+        caller.transport.write(b"hello")
+        await caller.came
+        ends = [end.transport.get_extra_info("socket") for end in (caller, *taken)]
+        seen = [(round_trip(end), end.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)) for end in ends]
         caller.transport.abort()
         listener.close()
         await asyncio.sleep(0.0)
         return seen
 
-    near, room = runner.run(scenario())
-    assert (0 < near < NEAR, room) == (True, 2 * RECEIVE_BUFFER)
+    seen = runner.run(scenario())
+    assert [(0 < near < NEAR, room) for near, room in seen] == [(True, 2 * RECEIVE_BUFFER)] * 2
