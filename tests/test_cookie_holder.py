@@ -372,7 +372,8 @@ async def test_an_end_or_a_node_of_no_sense_ends_nobody(pair: Pair, start: Any, 
     a, b = pair
     pid = await b.run(start)
     for tag, count in (("$down", 3), ("$exited", 2), ("$nodeup", 3), ("$nodedown", 5), ("$task_reply", 2)):
-        a.send(pid, Opaque(tag, ([],) * count))
+        fields: list[Any] = [[] for _ in range(count)]
+        a.send(pid, Opaque(tag, tuple(fields)))
     await settled()
     assert b._runtime is not None
     assert b._runtime.process(pid) is not None
@@ -384,5 +385,11 @@ def test_what_the_runtime_tells_is_taken_only_as_it_tells_it(decoder: type[PureD
     read, write = decoder().decode, Encoder().encode
     for true in (Down(ref, pid, "x"), Down(ref, ("name", "a@h"), "x"), Exited(pid, "x"), NodeUp("a@h")):
         assert read(write(true)) == true
-    for tag, fields in (("$down", ([], pid, "x")), ("$down", (ref,)), ("$exited", ([], "x")), ("$nodeup", (5,))):
+    untrue: list[tuple[str, tuple[Any, ...]]] = [
+        ("$down", ([], pid, "x")),
+        ("$down", (ref,)),
+        ("$exited", ([], "x")),
+        ("$nodeup", (5,)),
+    ]
+    for tag, fields in untrue:
         assert read(write(Opaque(tag, fields))) == Opaque(tag, fields)

@@ -180,7 +180,7 @@ def _check(scope: Pid, shares: Any) -> int:
         hash(group)
         if not isinstance(pids, list | tuple):  # of a dict its values would count
             raise TypeError(f"the members of a group are a list, not a {type(pids).__qualname__}")
-        for pid in pids:
+        for pid in cast("list[object] | tuple[object, ...]", pids):
             if not is_pid(pid) or (pid.node, pid.creation) != (scope.node, scope.creation):
                 raise ValueError("it speaks of processes that are not of its node")
             size += 1
