@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import socket
 import subprocess
 import sys
@@ -51,6 +52,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 def line_of(program: subprocess.Popen[str]) -> str:
     assert program.stdout is not None
+    assert select.select([program.stdout], [], [], 30) != ([], [], []), "it says nothing"
     return program.stdout.readline()
 
 
