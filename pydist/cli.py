@@ -11,7 +11,6 @@ import argparse
 import asyncio
 import json
 import logging
-import math
 import shutil
 import sys
 from collections.abc import Callable, Coroutine, Sequence
@@ -22,6 +21,7 @@ import structlog
 
 from pydist import epmd_client, inspection, rpc
 from pydist.cli_text import as_json, detail_lines, listing_lines, names_lines, nodes_lines, tree_lines
+from pydist.core.arguments import seconds
 from pydist.core.shown import bare, escaped
 from pydist.errors import NodeStartError, NotExported, PydistError, RemoteError
 from pydist.net_kernel import connect_node
@@ -73,8 +73,8 @@ async def _ping(options: argparse.Namespace) -> Printed:
             raise Fault(f"{options.node} has given this program a name, but takes no connection from it")
         return loop.time() - began
 
-    seconds = await _at(options, reach)
-    return {"node": options.node, "seconds": seconds}, [f"{options.node} answers"]
+    took = await _at(options, reach)
+    return {"node": options.node, "seconds": took}, [f"{options.node} answers"]
 
 
 async def _nodes(options: argparse.Namespace) -> Printed:
@@ -193,7 +193,7 @@ def _add_node(parser: argparse.ArgumentParser, run: Callable[[argparse.Namespace
 
 def _add_common(parser: argparse.ArgumentParser, run: Callable[[argparse.Namespace], Coroutine[Any, Any, Any]]) -> None:
     parser.add_argument("--epmd-port", type=_port, metavar="N", help="the port mapper's (default: 4369)")
-    parser.add_argument("--timeout", type=_seconds, default=TIMEOUT, metavar="S", help="seconds (default: 10)")
+    parser.add_argument("--timeout", type=seconds, default=TIMEOUT, metavar="S", help="seconds (default: 10)")
     parser.add_argument("--json", action="store_true", help="for programs")
     parser.set_defaults(run=run)
 
@@ -208,16 +208,6 @@ def _number(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= inspection.MOST_LINES:
         raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to {inspection.MOST_LINES}")
     return int(text)
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds above 0")
-    return seconds
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
-import math
 import os
 import signal
 import socket
@@ -22,6 +21,7 @@ from typing import Final, TextIO, cast
 import structlog
 
 from pydist import epmd_client
+from pydist.core.arguments import seconds
 from pydist.core.portmap import PACKET_TIMEOUT, Rules
 from pydist.core.registrations import REMEMBERED
 from pydist.epmd_server import Server
@@ -86,7 +86,7 @@ def _add_limits(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         *("-packet_timeout", "--packet-timeout"),
-        type=_seconds,
+        type=seconds,
         metavar="S",
         default=PACKET_TIMEOUT,
         help="close connections that have not asked after so many seconds (default: 60)",
@@ -97,7 +97,7 @@ def _add_debugging(group: argparse._ArgumentGroup) -> None:
     delays = {"accept": "listen to a connection only after", "write": "answer only after"}
     for name, what in delays.items():
         group.add_argument(
-            *(f"-delay_{name}", f"--delay-{name}"), type=_seconds, metavar="S", default=0.0, help=f"{what} S seconds"
+            *(f"-delay_{name}", f"--delay-{name}"), type=seconds, metavar="S", default=0.0, help=f"{what} S seconds"
         )
     group.add_argument(
         *("-d", "-debug", "--debug"), action="count", default=0, help="log each request; twice: also all bytes"
@@ -116,16 +116,6 @@ def _port(text: str) -> int:
     if not text.isdecimal() or int(text) > 0xFFFF:
         raise argparse.ArgumentTypeError(f"{text!r} is no port: 1 to 65535, or 0 for a free one")
     return int(text)
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds above 0")
-    return seconds
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

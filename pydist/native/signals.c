@@ -334,10 +334,13 @@ reader_read(SignalReader *self, PyObject *frame)
     return signals;
 }
 
-/* As `read` of both in one, where that does not come out: what looked like the head of a binary was none. */
+/* As `read` of both in one, where that does not come out: what looked like the head of a binary was none. ^C is passed on. */
 static PyObject *
 read_joined(SignalReader *self, PyObject *head, PyObject *tail)
 {
+    if (PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_Exception)) {
+        return NULL;
+    }
     PyErr_Clear();
     Py_INCREF(head);
     PyBytes_Concat(&head, tail);

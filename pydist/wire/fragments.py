@@ -14,8 +14,9 @@ one of `STREAMS`, may begin another. A piece has 1 byte to `FRAGMENT` bytes.
 
 :class:`FragmentBuffer` takes bytes as they come and gives whole bodies. Each byte of a piece is copied once, into its
 body; of other frames only those that did not come whole. What a peer announces is compared with the limits when it is
-announced, and no memory is taken before the bytes are there. A stream that never goes on holds what has come of it as
-long as the connection lives: all streams together hold no more than `STREAMS_LIMIT` times the message limit.
+announced. Until the bytes are there a body has room for 2 MiB at most, or for twice what has come (`assembly.py`). A
+stream that never goes on holds that as long as the connection lives: all streams together hold no more than
+`STREAMS_LIMIT` times the message limit.
 """
 
 from __future__ import annotations

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from typing import ClassVar
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pydist.message import Message
 from pydist.wire.bodies import Bodies, Tailed, tail_start
 from pydist.wire.codec import Encoder
 from pydist.wire.control import Messages, SendName
@@ -60,3 +63,25 @@ def test_what_only_looks_like_the_head_of_a_binary_is_read_as_what_it_is(kind: t
     body = encode([[1, 7, [text]]])
     split = body.index(b"\xc6") + 5
     assert kind(HERE, THERE).read_tailed(body[:split], body[split:]) == [Messages(7, [text])]
+
+
+class Interrupting(Message, tag="test.interrupting"):
+    """Takes its sender for a ^C."""
+
+    data: bytes
+    made: ClassVar[int] = 0
+
+    def __attrs_post_init__(self) -> None:
+        Interrupting.made += 1
+        if Interrupting.made > 1:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("kind", [SignalReader, PureSignalReader])
+def test_an_interrupt_while_a_body_is_read_is_passed_on_and_nothing_is_read_twice(kind: type[PureSignalReader]) -> None:
+    Interrupting.made = 0
+    body = whole(encode([[1, 7, [Interrupting(LARGE)]]]))
+    assert isinstance(body, Tailed)
+    with pytest.raises(KeyboardInterrupt):
+        kind(HERE, THERE).read_tailed(body.head, body.tail)
+    assert Interrupting.made == 2
